@@ -1,0 +1,1 @@
+"""Stand-ins for this machine: what `dev` starts beside the server."""

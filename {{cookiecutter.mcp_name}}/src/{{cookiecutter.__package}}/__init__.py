@@ -1,0 +1,1 @@
+"""An MCP server of your own: its tools, and the API behind them."""

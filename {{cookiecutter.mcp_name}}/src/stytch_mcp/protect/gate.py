@@ -224,11 +224,14 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
 
 
 def parse_message(body: bytes) -> dict[str, Any]:
-    """The JSON-RPC message, or nothing: what is not one request is for the SDK to answer."""
+    """The JSON-RPC message, or nothing: what is not one request is for the SDK to answer.
+
+    Raises Refused (400) for what this parser does not read: another parser behind it must not be more tolerant.
+    """
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
-        return {}
+        raise Refused(reasons.NOT_JSON) from None
     return message if isinstance(message, dict) else {}
 
 

@@ -60,6 +60,7 @@ NOT_ALLOWED = Reason("not_allowed", 403, None, "You are logged in, but this serv
 INSUFFICIENT_SCOPE = Reason(
     "insufficient_scope", 403, "insufficient_scope", "This operation needs a permission that the token does not carry."
 )
+NOT_JSON = Reason("not_json", 400, None, "The body is not JSON.")
 BODY_TOO_LARGE = Reason("body_too_large", 413, None, "The request is larger than this server accepts.")
 
 ALL: tuple[Reason, ...] = tuple(value for value in globals().values() if isinstance(value, Reason))

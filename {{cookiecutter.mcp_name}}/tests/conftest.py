@@ -1,0 +1,18 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fake_issuer import FakeIssuer
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def issuer() -> FakeIssuer:
+    """An authorization server in this process, whose tokens and answers a test can bend."""
+    return FakeIssuer()

@@ -16,7 +16,7 @@ NO_ANSWER: Message = {"type": "http.response.start", "status": 0, "headers": []}
 
 @dataclass
 class Answer:
-    """What came back. Status 0: nothing at all. `chunks_read` counts how often the application asked for a part of the body."""
+    """What came back; status 0: nothing at all. `chunks_read` counts how many parts of the body were asked for."""
 
     status: int
     headers: dict[str, str]

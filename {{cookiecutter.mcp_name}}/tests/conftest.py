@@ -6,6 +6,8 @@ import pytest
 
 from tests.fake_issuer import FakeIssuer
 
+pytest_plugins = ["tests.servers"]
+
 
 @pytest.fixture
 def anyio_backend() -> str:

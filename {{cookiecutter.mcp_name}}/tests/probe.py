@@ -21,19 +21,9 @@ WRITE = Scope("notes:write", "Write", implies=(READ,))
 ADMIN = Scope("notes:admin", "Administer", implies=(WRITE,))
 
 
-class Events:
-    """What happened in the tools, for a test to wait for."""
-
-    def __init__(self) -> None:
-        self.started = anyio.Event()
-        self.cancelled = anyio.Event()
-        self.finish = anyio.Event()
-
-
 @asynccontextmanager
 async def build(_: Settings) -> AsyncIterator[MCPServer]:
     server = MCPServer("probe", version="1")
-    events = Events()
 
     @server.tool()
     async def free() -> str:
@@ -65,28 +55,17 @@ async def build(_: Settings) -> AsyncIterator[MCPServer]:
         return to
 
     @server.tool()
-    async def wait(ctx: Context) -> str:
-        """Reports one step, then waits for `finish` or for being cancelled."""
-        events.started.set()
-        try:
-            await ctx.report_progress(1, 2)
-            await events.finish.wait()
-        except anyio.get_cancelled_exc_class():
-            events.cancelled.set()
-            raise
+    async def hold(port: int, ctx: Context) -> str:
+        """Reports one step, then does what the test says over a connection: end the line, and the call ends."""
+        await ctx.report_progress(1, 2)
+        async with await anyio.connect_tcp("127.0.0.1", port) as test:
+            try:
+                await test.receive()
+            except anyio.get_cancelled_exc_class():
+                with anyio.CancelScope(shield=True):
+                    await test.send(b"cancelled")
+                raise
         return "finished"
-
-    @server.tool()
-    async def until(event: str) -> str:
-        """Returns when the event has happened."""
-        await {"started": events.started, "cancelled": events.cancelled}[event].wait()
-        return event
-
-    @server.tool()
-    async def finish() -> str:
-        """Lets `wait` return."""
-        events.finish.set()
-        return "finishing"
 
     @server.tool()
     async def crash() -> str:

@@ -92,9 +92,7 @@ JSON_HEADERS = [("content-type", "application/json"), ("accept", "application/js
 
 
 async def post(app: Starlette, token: str, body: bytes, headers: list[tuple[str, str]] | None = None) -> Answer:
-    return await request(
-        app, "POST", "/mcp", headers=[bearer(token), *JSON_HEADERS, *(headers or [])], chunks=[body]
-    )
+    return await request(app, "POST", "/mcp", headers=[bearer(token), *JSON_HEADERS, *(headers or [])], chunks=[body])
 
 
 # 1. Health is for probes, which know neither the host name nor a token.
@@ -255,9 +253,7 @@ async def test_without_keys_it_is_503_with_a_time_to_retry(issuer: FakeIssuer) -
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_who_is_not_allowed_gets_403_without_a_challenge(
-    app: Starlette, issuer: FakeIssuer, method: str
-) -> None:
+async def test_who_is_not_allowed_gets_403_without_a_challenge(app: Starlette, issuer: FakeIssuer, method: str) -> None:
     stranger = issuer.token(sub="user-live-99999999-9999-4999-8999-999999999999")
     answer = await request(app, method, "/mcp", headers=[bearer(stranger)], chunks=[b"x"])
     assert answer.status == 403

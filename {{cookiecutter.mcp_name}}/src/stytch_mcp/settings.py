@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stytch_mcp.protect.bearer import BearerToken
 from stytch_mcp.protect.origins import PublicUrl, origin
-from stytch_mcp.protect.policy import AccessRules
+from stytch_mcp.protect.policy import AccessRules, fold
 
 _PROJECT_ID = re.compile(r"project-(test|live)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -51,8 +52,8 @@ def _issuer(value: str) -> str:
     scheme, separator, rest = value.partition("://")
     authority, _, path = rest.partition("/")
     origin(f"{scheme}{separator}{authority}")
-    if "?" in path or "#" in path:
-        raise ValueError("has a query or fragment, which no issuer has (RFC 8414)")
+    if not path.isprintable() or any(character in path for character in " ?#"):
+        raise ValueError("has a query, a fragment or a space, which no issuer has (RFC 8414)")
     return value
 
 
@@ -66,13 +67,13 @@ def _email(value: str) -> str:
     local, _, domain = value.rpartition("@")
     if not local or not domain:
         raise ValueError(f"has {value!r}, which is not an e-mail address")
-    return value.lower()
+    return fold(value)
 
 
 def _email_domain(value: str) -> str:
-    if not value or "@" in value or "*" in value or "/" in value:
+    if value.startswith(".") or any(character in value for character in "@*/"):
         raise ValueError(f"has {value!r}. Give the domain alone, for example example.com")
-    return value.lower()
+    return fold(value)
 
 
 def _bearer_token(value: str) -> BearerToken:
@@ -240,7 +241,9 @@ def _without(kind: type[SettingsT], bad: set[str], env_file: Path | None) -> Set
     harmless: dict[str, Any] = {"public_url": "http://127.0.0.1:8000"}
     given = {name: field.get_default() for name, field in kind.model_fields.items() if name in bad}
     given.update({name: value for name, value in harmless.items() if name in bad})
-    return kind(_env_file=env_file, **given)  # type: ignore[call-arg]
+    optional: dict[str, Any] = {name: (Any, None) for name, value in given.items() if value is PydanticUndefined}
+    given.update(dict.fromkeys(optional))
+    return create_model(kind.__name__, __base__=kind, **optional)(_env_file=env_file, **given)  # type: ignore[call-arg]
 
 
 def _problem(kind: type[Settings], entry: Mapping[str, Any]) -> Problem:

@@ -43,7 +43,8 @@ class BearerToken:
         if entry.count("|") not in (2, 3) or not _NAME.fullmatch(name):
             raise ValueError("an entry is name|sha256|scopes or name|sha256|scopes|YYYY-MM-DD")
         if not _DIGEST.fullmatch(digest.lower()):
-            raise ValueError(f"{name}: the second part is the SHA-256 of the token in 64 hex digits, never the token")
+            # Without the name: where the parts are in the wrong order, that is the token.
+            raise ValueError("the second part of an entry is the SHA-256 of the token, 64 hex digits, never the token")
         for scope in scopes.split():
             if not _SCOPE.fullmatch(scope):
                 raise ValueError(f"{name}: {scope!r} is not a scope")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 Claims = Mapping[str, Any]
@@ -138,8 +138,9 @@ def _oidc_flaw(claims: Claims) -> str | None:
 def _organization(claims: Claims) -> str | None:
     organization = claims.get(STYTCH_ORGANIZATION)
     identifier = organization.get("organization_id") if isinstance(organization, Mapping) else None
-    return identifier if isinstance(identifier, str) and identifier else None
+    return identifier if _starts(identifier, "") else None
 
 
-def _starts(value: object, prefix: str) -> bool:
-    return isinstance(value, str) and value.startswith(prefix) and len(value) > len(prefix)
+def _starts(value: object, prefix: str) -> TypeGuard[str]:
+    """Whether it is an identifier that begins like this. Stytch's are ASCII, and go into URLs."""
+    return isinstance(value, str) and value.startswith(prefix) and len(value) > len(prefix) and value.isascii()

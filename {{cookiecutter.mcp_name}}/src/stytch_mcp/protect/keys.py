@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -43,9 +44,9 @@ class Keys:
         return self._keys.known is not None
 
     async def load(self) -> None:
-        """Fetch the keys unless they are known; a failure is not raised but shows in `loaded`."""
-        if not self.loaded:
-            await self._keys.refresh()
+        """Fetch the keys unless they are known, renew old ones in the background; a failure shows in `loaded`."""
+        with suppress(Unavailable):
+            await self._keys.get()
 
     async def get(self, kid: str) -> jwt.PyJWK:
         """The key of this id.
@@ -92,6 +93,8 @@ class Keys:
 def _parse(entry: Any, algorithms: tuple[str, ...]) -> jwt.PyJWK | None:
     """A signature key for one of the algorithms, or None: issuers publish keys for other purposes too."""
     if not isinstance(entry, dict) or entry.get("kty") != "RSA" or entry.get("use", "sig") != "sig":
+        return None
+    if "d" in entry:  # a private key: completing one of the wrong numbers takes minutes
         return None
     if not isinstance(entry.get("kid"), str) or entry.get("alg", algorithms[0]) not in algorithms:
         return None

@@ -38,6 +38,8 @@ def origin(text: str) -> str:
 
     Returns the text unchanged. Raises ValueError with words that name the way out.
     """
+    if any(character <= " " for character in text):
+        raise ValueError("has spaces or control characters")
     if "://" not in text:
         raise ValueError(f"is not an origin. Give the scheme: https://{text}")
     if text.endswith("/"):

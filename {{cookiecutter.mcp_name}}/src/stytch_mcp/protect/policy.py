@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from stytch_mcp.protect.reasons import NOT_ALLOWED, Refused
 from stytch_mcp.protect.subjects import Subjects
 
 EVERYONE = "*"
+
+_CAPITALS = re.compile(r"[A-Z]+")
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,24 @@ class AccessRules:
     def admits_email(self, addresses: Iterable[str]) -> bool:
         """By verified addresses. The domain is what follows the last `@`; subdomains are other domains."""
         return any(
-            address in self.emails or address.rpartition("@")[2] in self.domains
-            for address in (address.lower() for address in addresses)
+            address in self.emails or _domain(address) in self.domains
+            for address in (fold(address) for address in addresses)
         )
 
     @property
     def about_email(self) -> bool:
         """Whether any rule needs to know an address."""
         return bool(self.emails or self.domains)
+
+
+def fold(address: str) -> str:
+    """An address for comparison: ASCII letters in lower case, no others, for some of those become ASCII letters."""
+    return _CAPITALS.sub(lambda letters: letters[0].lower(), address)
+
+
+def _domain(address: str) -> str | None:
+    _, at, domain = address.rpartition("@")
+    return domain if at else None
 
 
 class AccessPolicy:

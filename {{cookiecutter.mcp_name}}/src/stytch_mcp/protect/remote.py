@@ -17,6 +17,8 @@ Clock = Callable[[], float]
 
 TIMEOUT_SECONDS = 5.0
 MAX_DOCUMENT_BYTES = 256 * 1024
+# A few compressed bytes could become many megabytes before anyone could count them.
+UNCOMPRESSED = {"Accept-Encoding": "identity"}
 RETRY_SECONDS = 5.0
 
 log = structlog.get_logger("stytch_mcp.remote")
@@ -42,8 +44,12 @@ async def fetch_bytes(client: httpx.AsyncClient, url: str, **request: Any) -> tu
     try:
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
-            client.stream("GET", url, follow_redirects=False, timeout=TIMEOUT_SECONDS, **request) as response,
+            client.stream(
+                "GET", url, headers=UNCOMPRESSED, follow_redirects=False, timeout=TIMEOUT_SECONDS, **request
+            ) as response,
         ):
+            if "content-encoding" in response.headers:
+                raise Unavailable(f"{url} is compressed, which was not asked for")
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
@@ -52,7 +58,7 @@ async def fetch_bytes(client: httpx.AsyncClient, url: str, **request: Any) -> tu
             return response.status_code, bytes(body)
     except TimeoutError:
         raise Unavailable(f"{url} took longer than {TIMEOUT_SECONDS:.0f} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise Unavailable(f"{url}: {type(error).__name__}") from None
 
 

@@ -6,7 +6,6 @@ The steps stand in the order in which they are taken; each refusal has its own r
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 import textwrap
 import time
@@ -27,6 +26,8 @@ LEEWAY_SECONDS = 30
 REMEMBER_SECONDS = 60.0
 REMEMBER_TOKENS = 2048
 TYPES = (None, "jwt", "at+jwt")
+# Beyond it a float no longer tells seconds apart.
+MAX_TIME = 2**53
 
 _COMPACT_JWS = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 
@@ -70,7 +71,8 @@ class Verifier:
             return _principal(claims, issuer)
         except Refused as refused:
             refused.issuer = issuer.issuer
-            refused.client_id = _short(unverified.get("client_id"))
+            client_id = unverified.get("client_id")
+            refused.client_id = client_id[:120] if isinstance(client_id, str) else None
             raise
 
     def _issuer_of(self, unverified: dict[str, Any]) -> tuple[Issuer, Keys]:
@@ -108,8 +110,12 @@ def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise Refused(reasons.MALFORMED, "not three base64url parts")
     try:
         parts = jwt.decode_complete(token, options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+    except (jwt.DecodeError, ValueError, RecursionError) as error:
         raise Refused(reasons.MALFORMED, type(error).__name__) from None
+    except jwt.InvalidTokenError as error:
+        # PyJWT looks at these two parameters, and no others, as soon as it has read the header.
+        reason = reasons.CRITICAL_HEADER if "crit" in str(error).lower() else reasons.NO_KEY_ID
+        raise Refused(reason, _short(str(error))) from None
     return parts["header"], parts["payload"]
 
 
@@ -171,7 +177,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_TIME
 
 
 def _about(principal: Principal, reason: Reason, detail: str) -> Refused:

@@ -142,7 +142,9 @@ def main() -> None:
     width = max(map(len, found))
     print(f"{len(found)} answer{'s' * (len(found) > 1)} cannot be used:", file=sys.stderr)
     for prompt, problem in found.items():
-        print(f"  {prompt:{width}}  {json.dumps(ANSWERS[prompt], ensure_ascii=False)}: {problem}", file=sys.stderr)
+        answer = ANSWERS[prompt]
+        shown = json.dumps(answer, ensure_ascii=not answer.isprintable())
+        print(f"  {prompt:{width}}  {shown}: {problem}", file=sys.stderr)
     sys.exit(1)
 
 

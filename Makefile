@@ -1,0 +1,59 @@
+PYTHON ?= python3
+ARGS ?=
+
+TEMPLATE := {{cookiecutter.mcp_name}}
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build
+BAKED := $(BUILD)/notes-mcp
+DEMO := $(VENV)/installed-demo
+DEV := $(VENV)/installed-dev
+LOCKING := $(BUILD)/lock
+UV := $(BIN)/uv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
+
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
+
+demo: $(DEMO) ## scaffold a protected MCP server and log a real client in, offline
+	@$(BIN)/python tests/bake.py $(BUILD)
+	@$(MAKE) --no-print-directory -C $(BAKED) install PYTHON=$(abspath $(BIN)/python)
+	@$(BAKED)/.venv/bin/python tests/demo.py $(BAKED)
+
+test: $(DEV) ## everything, offline
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(DEV) ## style and types, of the template's own Python and of a bake
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
+	$(BIN)/mypy --cache-dir $(BUILD)/mypy-root
+	@rm -rf $(BUILD)/lint && $(BIN)/python tests/bake.py $(BUILD)/lint
+	cd $(BUILD)/lint/notes-mcp && $(abspath $(BIN))/ruff check --no-cache .
+	cd $(BUILD)/lint/notes-mcp && $(abspath $(BIN))/ruff format --no-cache --check .
+	cd $(BUILD)/lint/notes-mcp && $(abspath $(BIN))/mypy --cache-dir ../../mypy-baked
+
+lock: $(DEV) ## the template's locks and then these; newest versions: make lock ARGS=--upgrade
+	@rm -rf $(LOCKING) && $(BIN)/python tests/bake.py $(LOCKING)
+	@$(MAKE) --no-print-directory -C $(LOCKING)/notes-mcp lock UV=$(abspath $(UV)) ARGS="$(ARGS)"
+	cp $(LOCKING)/notes-mcp/requirements*.lock '$(TEMPLATE)'
+	$(COMPILE) --group dev '$(TEMPLATE)/requirements-dev.lock' --output-file requirements-dev.lock
+	$(COMPILE) --group demo --constraints requirements-dev.lock --output-file requirements.lock
+
+clean: ## what the commands above made
+	rm -rf $(VENV) $(BUILD)
+
+$(DEMO): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, for example: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.lock
+	@touch $@
+
+$(DEV): $(DEMO) requirements-dev.lock
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,18 @@
+"""Reading lock files."""
+
+import re
+from pathlib import Path
+
+REQUIREMENT = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^ ;]+)(?P<marker> ; [^\\]+)?", re.IGNORECASE)
+
+
+def normalized(name: str) -> str:
+    """The name of a distribution as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def versions(lock: Path) -> dict[str, str]:
+    """Every locked version, with its marker if it has one, by the distribution's name."""
+    found = (REQUIREMENT.match(line) for line in lock.read_text(encoding="utf-8").splitlines())
+    entries = (each for each in found if each is not None)
+    return {normalized(each["name"]): each["version"] + (each["marker"] or "").rstrip() for each in entries}

@@ -1,0 +1,86 @@
+"""What comes out of a bake: its size, its bytes, and that every combination of answers works."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bake import bake_defaults, file_count
+from conftest import Bake, Run
+
+MOST_FILES = 80
+MOST_RUNTIME_LINES = 2500
+CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".venv", "build", "dist"}
+
+CHOICES: dict[str, list[Any]] = {
+    "upstream_auth": ["none", "bearer"],
+    "license": ["MIT", "Apache-2.0", "Proprietary"],
+    "kubernetes": [False, True],
+    "workos_migration": [False, True],
+}
+COMBINATIONS = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below `folder` by its path there."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_choices_are_those_of_the_prompts(template: Path) -> None:
+    prompts = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))
+    offered = {name: value for name, value in prompts.items() if name[0] != "_" and isinstance(value, list | bool)}
+    assert {name: [False, True] if isinstance(value, bool) else value for name, value in offered.items()} == CHOICES
+
+
+def test_a_bake_is_small(default: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = file_count(default)
+    modules = sorted((default / "src" / "stytch_mcp").rglob("*.py"))
+    lines = sum(len(module.read_text(encoding="utf-8").splitlines()) for module in modules)
+    with capsys.disabled():
+        print(f"\ndefault bake: {files} files of at most {MOST_FILES}")
+        print(f"src/stytch_mcp: {lines} lines of Python of at most {MOST_RUNTIME_LINES}, in {len(modules)} modules")
+    assert files <= MOST_FILES
+    assert lines <= MOST_RUNTIME_LINES
+
+
+@pytest.mark.parametrize("answers", [{}, {"upstream_auth": "bearer", "license": "Apache-2.0", "kubernetes": True}])
+def test_two_bakes_have_the_same_bytes(answers: dict[str, Any], bake: Bake) -> None:
+    assert contents(bake(**answers)) == contents(bake(**answers))
+
+
+def test_the_demo_and_the_command_bake_the_same(default: Path, tmp_path: Path) -> None:
+    assert contents(bake_defaults(tmp_path)) == contents(default)
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=lambda answers: "-".join(map(str, answers.values())))
+def test_nothing_of_the_template_is_left(answers: dict[str, Any], bake: Bake) -> None:
+    baked = contents(bake(**answers))
+    for name, content in baked.items():
+        text = content.decode()
+        assert "cookiecutter." not in text + name, name
+        if not name.startswith(".github/"):  # whose own expressions look alike
+            assert not [mark for mark in ("{{", "{%", "{#") if mark in name], name
+            assert "{%" not in text, name
+            assert name.endswith(".py") or "{{" not in text, name
+        assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), name
+    assert not [name for name in baked if CACHES & set(Path(name).parts)]
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=lambda answers: "-".join(map(str, answers.values())))
+def test_every_combination_is_clean_and_works(
+    answers: dict[str, Any], bake: Bake, run: Run, python: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = bake(**answers)
+    run(python, "-m", "ruff", "check", "--no-cache", ".", cwd=folder)
+    run(python, "-m", "ruff", "format", "--no-cache", "--check", ".", cwd=folder)
+    # One cache for all of a worker's bakes: their paths are relative, so what is the same is checked once.
+    run(python, "-m", "mypy", "--cache-dir", tmp_path_factory.getbasetemp() / "mypy", cwd=folder)
+    run(python, "-m", "pytest", "-q", "-m", "not e2e", cwd=folder)
+    assert not [name for name in contents(folder) if CACHES & set(Path(name).parts)]
+
+
+def test_a_title_in_any_words_is_clean(bake: Bake, run: Run, python: str) -> None:
+    folder = bake(title='Ada\u2019s "\u041d\u043e\u0442\u044b" \U0001f4dd', description="long " * 60 + "'\"\\")
+    run(python, "-m", "ruff", "check", "--no-cache", ".", cwd=folder)
+    run(python, "-m", "ruff", "format", "--no-cache", "--check", ".", cwd=folder)

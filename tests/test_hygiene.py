@@ -1,0 +1,230 @@
+"""What must not be in the project, what must agree, and what must be pinned."""
+
+import ast
+import fnmatch
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bake import ROOT, TEMPLATE, project_files
+from conftest import Bake, Run
+from locks import REQUIREMENT, normalized, versions
+
+LOCKS = [
+    Path("requirements.lock"),
+    Path("requirements-dev.lock"),
+    Path(TEMPLATE, "requirements.lock"),
+    Path(TEMPLATE, "requirements-dev.lock"),
+]
+# Brackets keep these patterns from finding themselves.
+INDEX_ADDRESS = re.compile(
+    r"--(extra-)?index-[u]rl|--find-[l]inks|pypi\.[o]rg|pythonhosted\.[o]rg|\"resolved\": *\"http"
+)
+MACHINE_PATH = re.compile(r"(?<![\w.$}])/(root|work|home/\w+|Users/\w+)/[\w.]")
+RENDERED = {".env.example", "LICENSE", "README.md", "pyproject.toml", "src/{{cookiecutter.__package}}/constants.py"}
+LATER = {"compose.override.yaml"}
+
+
+def text_of(file: Path) -> str:
+    """A project file's text, or nothing if it has none."""
+    try:
+        return (ROOT / file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def test_no_file_names_a_machine_or_an_index() -> None:
+    found = [
+        f"{file}:{number}: {line.strip()}"
+        for file in project_files()
+        for number, line in enumerate(text_of(file).splitlines(), 1)
+        if INDEX_ADDRESS.search(line) or MACHINE_PATH.search(line) or f"{ROOT}/" in line
+    ]
+    assert not found
+
+
+def test_the_patterns_find_what_they_are_for() -> None:
+    for line in [
+        "--index-" + "url x",
+        "--extra-index-" + "url x",
+        "https://pypi." + "org/simple",
+        "--find-" + "links x",
+    ]:
+        assert INDEX_ADDRESS.search(line)
+    for line in ["see /root" + "/x", "at /home/ada" + "/x", '"/work' + '/x"']:
+        assert MACHINE_PATH.search(line)
+    for line in ["https://a.example/work/x", "$HOME/work/x", "./work/x", "--no-emit-index-" + "url"]:
+        assert not MACHINE_PATH.search(line)
+        assert not INDEX_ADDRESS.search(line)
+
+
+def test_there_is_no_lock_that_names_an_index() -> None:
+    assert not [file for file in project_files() if file.name in {"uv.lock", "poetry.lock", "Pipfile.lock"}]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=str)
+def test_a_lock_is_versions_and_hashes_only(lock: Path) -> None:
+    entries = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    assert entries
+    for entry in entries:
+        requirement, *hashes = re.split(r" +--hash=", entry.strip())
+        assert REQUIREMENT.fullmatch(requirement), entry
+        assert hashes, entry
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), entry
+
+
+def test_the_locks_agree() -> None:
+    demo, root, runtime, development = (versions(ROOT / lock) for lock in LOCKS)
+    assert runtime.items() <= development.items() <= root.items()
+    assert {name: version.split(" ;")[0] for name, version in demo.items()}.items() <= {
+        name: version.split(" ;")[0] for name, version in root.items()
+    }.items()
+
+
+def test_the_locks_hold_what_the_projects_ask_for(default: Path) -> None:
+    for folder, lock in [(ROOT, "requirements-dev.lock"), (default, "requirements-dev.lock")]:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        asked = [each for group in project["dependency-groups"].values() for each in group if isinstance(each, str)]
+        asked += project.get("project", {}).get("dependencies", [])
+        assert asked
+        for requirement in asked:
+            name = re.match(r"[\w.-]+", requirement)
+            assert name is not None
+            assert normalized(name[0]) in versions(folder / lock), requirement
+            assert "<" in requirement, f"{requirement} is not capped"
+    assert versions(default / "requirements.lock").keys() >= {"hatchling", "editables"}
+
+
+def copied_patterns(template: Path) -> list[str]:
+    """`_copy_without_render`."""
+    patterns: list[str] = json.loads((template / "cookiecutter.json").read_text())["_copy_without_render"]
+    return patterns
+
+
+def test_every_plain_file_is_copied_and_nothing_else(template: Path, default: Path) -> None:
+    patterns = copied_patterns(template)
+    source = template / TEMPLATE
+    names = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    copied = {name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
+    assert names - copied == RENDERED
+    for name in copied:
+        baked = default / name.replace("{{cookiecutter.__package}}", "notes_mcp")
+        assert baked.read_bytes() == (source / name).read_bytes(), name
+    for name in RENDERED:
+        assert "{{ cookiecutter." in (source / name).read_text(encoding="utf-8"), name
+    assert not [pattern for pattern in patterns if not fnmatch.filter(names, pattern)]
+
+
+def test_the_runtime_is_the_same_in_every_server(bake: Bake, default: Path) -> None:
+    other = bake(mcp_name="weather-mcp", title="Weather", upstream_auth="bearer", kubernetes=True)
+    for part in ("src/stytch_mcp", "kit", "tests"):
+        files = {path.relative_to(default): path.read_bytes() for path in (default / part).rglob("*") if path.is_file()}
+        assert files
+        assert files == {
+            path.relative_to(other): path.read_bytes() for path in (other / part).rglob("*") if path.is_file()
+        }
+
+
+def test_the_owners_files_are_there(default: Path) -> None:
+    skip = tomllib.loads((default / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["cruft"]["skip"]
+    assert skip == [
+        "src/notes_mcp",
+        "local",
+        "tests/own",
+        "README.md",
+        ".env*",
+        "compose.override.yaml",
+        "requirements*.lock",
+    ]
+    assert {name for name in skip if not list(default.glob(name))} == LATER - set(map(str, default.iterdir()))
+
+
+def imported(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every module below `folder` with the top name of each absolute import in it."""
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name.split(".")[0]) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                yield path, node.module.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("sources", "project", "own"),
+    [
+        ("src", "pyproject.toml", {"stytch_mcp", "notes_mcp", "stytch_mcp_kit"}),
+        ("kit/stytch_mcp_kit", "kit/pyproject.toml", {"stytch_mcp", "stytch_mcp_kit"}),
+    ],
+)
+def test_every_import_is_a_declared_dependency(sources: str, project: str, own: set[str], default: Path) -> None:
+    declared = tomllib.loads((default / project).read_text(encoding="utf-8"))["project"]["dependencies"]
+    names = {normalized(re.split(r"[^\w.-]", each)[0]) for each in declared}
+    distributions = packages_distributions()
+    missing = {
+        f"{path.relative_to(default)} imports {module}"
+        for path, module in imported(default / sources)
+        if module not in sys.stdlib_module_names | own
+        and not names & {normalized(each) for each in distributions.get(module, [])}
+    }
+    assert not missing
+
+
+def test_the_arrows_point_one_way(default: Path) -> None:
+    runtime = {module for _, module in imported(default / "src" / "stytch_mcp")}
+    assert not runtime & {"notes_mcp", "local", "tests"}
+    protect = {module for _, module in imported(default / "src" / "stytch_mcp" / "protect")}
+    assert not protect & {"mcp", "mcp_types", "stytch", "stytch_mcp_kit"}
+    kit = {module for _, module in imported(default / "kit")}
+    assert not kit & {"notes_mcp", "tests"}
+
+
+@pytest.mark.parametrize("upstream_auth", ["none", "bearer"])
+def test_the_example_settings_are_the_settings(upstream_auth: str, bake: Bake, run: Run, python: str) -> None:
+    folder = bake(upstream_auth=upstream_auth)
+    example = (folder / ".env.example").read_text(encoding="utf-8")
+    named = re.findall(r"^#?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE)
+    script = """if True:
+        import json
+        from notes_mcp.server import SERVER
+        print(json.dumps({n.upper(): f.is_required() for n, f in SERVER.settings.model_fields.items()}))
+    """
+    settings: dict[str, bool] = json.loads(run(python, "-c", script, cwd=folder, PYTHONPATH="src"))
+    assert len(named) == len(set(named))
+    assert set(named) <= set(settings)
+    assert set(settings) - set(named) <= ({"UPSTREAM_TOKEN"} if upstream_auth == "none" else set())
+    set_now = set(re.findall(r"^([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
+    assert {name for name, required in settings.items() if required} <= set_now
+    assert re.findall(r"^[A-Z][A-Z0-9_]*=.*", example, re.MULTILINE)[0] == "SCOPE_MODE=simple"
+
+
+WORKFLOWS = [file for file in project_files() if file.parent.match(".github/workflows")]
+
+
+def test_there_are_workflows_for_both() -> None:
+    assert {file.parent.parent.parent for file in WORKFLOWS} == {Path(), Path(TEMPLATE)}
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
+def test_a_workflow_is_pinned_and_may_do_little(file: Path) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    workflow: dict[str, Any] = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    uses = re.findall(r"uses: (\S+)(.*)", text)
+    assert uses
+    for action, comment in uses:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action)
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), f"{action} without its version"
+    for job in workflow["jobs"].values():
+        assert job["permissions"] == {"contents": "read"}
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+            assert "${{" not in step.get("run", "")

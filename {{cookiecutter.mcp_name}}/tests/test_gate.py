@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from stytch_mcp.app import create_app
+from stytch_mcp.protect.gate import MESSAGE, PRINCIPAL
+from stytch_mcp.protect.issuers import Principal
+from stytch_mcp.protect.scopes import ScopePolicy, ScopeTable
+from stytch_mcp.protocol import Endpoint
 from stytch_mcp.settings import Settings
 from tests import probe
 from tests.asgi import Answer, request
@@ -348,6 +353,34 @@ async def test_no_spelling_of_a_call_gets_past_its_scope(app: Starlette, issuer:
     answer = await post(app, issuer.token(), SMUGGLED[attack])
     assert answer.status == 403
     assert b"written" not in answer.body
+
+
+async def test_what_the_gate_cannot_read_goes_no_further(app: Starlette, issuer: FakeIssuer) -> None:
+    """Python's parser gives up on long integers, the SDK's does not: it must not see what was not judged."""
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write","arguments":{"n":%s}}}' % (
+        b"9" * 5000
+    )
+    answer = await post(app, issuer.token(), body)
+    assert answer.status == 400
+    assert answer.json["error"] == "not_json"
+
+
+async def test_the_endpoint_judges_again_what_the_sdk_read(issuer: FakeIssuer) -> None:
+    """Behind a gate that was fooled: it took the call for another one."""
+    scopes = ScopePolicy(ScopeTable(probe.SERVER.scopes), required=["notes:read"], basic=["openid"], per_tool=True)
+    async with probe.build(settings()) as server:
+        endpoint = Endpoint(server, resource=f"{PUBLIC_URL}/mcp", scopes=scopes, max_body_bytes=8192)
+
+        async def fooled(scope: Scope, receive: Receive, send: Send) -> None:
+            principal = Principal(subject="s", client_id="c", issuer="i", scopes=frozenset({"notes:read"}))
+            await endpoint({**scope, PRINCIPAL: principal, MESSAGE: {"method": "tools/list"}}, receive, send)
+
+        async with endpoint.run():
+            answer = await request(fooled, "POST", "/mcp", headers=JSON_HEADERS, chunks=[call("write")])
+            allowed = await request(fooled, "POST", "/mcp", headers=JSON_HEADERS, chunks=[call("free")])
+    assert b"insufficient scope" in answer.body
+    assert b"written" not in answer.body
+    assert b"free" in allowed.body
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])

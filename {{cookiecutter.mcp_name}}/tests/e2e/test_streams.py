@@ -22,6 +22,7 @@ from tests.servers import STATIC_TOKEN, probe_server
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
 
 MODES: list[Mode] = ["auto", "legacy"]
+LOOK_SECONDS = 1.5
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +207,9 @@ async def test_a_shutdown_lets_calls_finish_and_ends_idle_streams(mode: Mode, to
                 child.send_signal(signal.SIGTERM)
                 await idle_ended.wait()
                 assert child.poll() is None
+                # Nobody may cut the call meanwhile: that it goes on can only be seen by looking for a while.
+                with anyio.move_on_after(LOOK_SECONDS):
+                    raise AssertionError(await stream.receive())
                 await stream.send(b"end")
             assert "finished" in answers[0].text
             assert "isError" not in answers[0].text or '"isError":false' in answers[0].text

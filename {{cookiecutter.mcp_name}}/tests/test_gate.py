@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -20,7 +22,7 @@ from stytch_mcp.protocol import Endpoint
 from stytch_mcp.settings import Settings
 from tests import probe
 from tests.asgi import Answer, request
-from tests.fake_issuer import CLIENT_ID, DOMAIN, PROJECT_ID, SECRET, FakeIssuer, down, rsa_key
+from tests.fake_issuer import CLIENT_ID, DOMAIN, PROJECT_ID, SECRET, USER_ID, FakeIssuer, down, rsa_key
 
 pytestmark = pytest.mark.anyio
 
@@ -369,13 +371,13 @@ async def test_the_endpoint_judges_again_what_the_sdk_read(issuer: FakeIssuer) -
     """Behind a gate that was fooled: it took the call for another one."""
     scopes = ScopePolicy(ScopeTable(probe.SERVER.scopes), required=["notes:read"], basic=["openid"], per_tool=True)
     async with probe.build(settings()) as server:
-        endpoint = Endpoint(server, resource=f"{PUBLIC_URL}/mcp", scopes=scopes, max_body_bytes=8192)
+        endpoint = Endpoint(resource=f"{PUBLIC_URL}/mcp", scopes=scopes, max_body_bytes=8192)
 
         async def fooled(scope: Scope, receive: Receive, send: Send) -> None:
             principal = Principal(subject="s", client_id="c", issuer="i", scopes=frozenset({"notes:read"}))
             await endpoint({**scope, PRINCIPAL: principal, MESSAGE: {"method": "tools/list"}}, receive, send)
 
-        async with endpoint.run():
+        async with endpoint.run(server):
             answer = await request(fooled, "POST", "/mcp", headers=JSON_HEADERS, chunks=[call("write")])
             allowed = await request(fooled, "POST", "/mcp", headers=JSON_HEADERS, chunks=[call("free")])
     assert b"insufficient scope" in answer.body
@@ -461,3 +463,72 @@ async def test_refusals_are_counted_and_logged_without_the_token(app: Starlette,
 async def test_a_client_that_leaves_while_it_sends_costs_nothing(app: Starlette, issuer: FakeIssuer) -> None:
     answer = await request(app, "POST", "/mcp", headers=[bearer(issuer.token())], chunks=[])
     assert answer.status == 0
+
+
+# While the token is remembered, everything else may change.
+
+
+async def test_a_remembered_token_ends_when_it_says(app: Starlette, issuer: FakeIssuer) -> None:
+    token = issuer.token(exp=int(issuer.now()) + 10)
+    assert (await post(app, token, call("free"))).status == 200
+    issuer.now.forward(39)
+    assert (await post(app, token, call("free"))).status == 200
+    issuer.now.forward(1)
+    assert (await post(app, token, call("free"))).challenge["error"] == "invalid_token"
+
+
+async def test_a_static_token_ends_with_its_last_day(issuer: FakeIssuer) -> None:
+    today = datetime.fromtimestamp(issuer.now(), UTC).date()
+    entry = f"ci|{hashlib.sha256(STATIC_TOKEN.encode()).hexdigest()}|notes:read|{today}"
+    async with started(issuer, bearer_tokens=entry) as app:
+        assert (await post(app, STATIC_TOKEN, call("free"))).status == 200
+        issuer.now.forward(24 * 3600)
+        assert (await post(app, STATIC_TOKEN, call("free"))).status == 401
+
+
+async def test_a_deleted_user_is_out_after_five_minutes(app: Starlette, issuer: FakeIssuer) -> None:
+    token = issuer.token()
+    assert (await post(app, token, call("free"))).status == 200
+    issuer.users.clear()
+    issuer.clock.forward(200)
+    assert (await post(app, token, call("free"))).status == 200
+    issuer.clock.forward(101)
+    assert (await post(app, token, call("free"))).status == 403
+
+
+async def test_a_user_who_lost_the_address_is_out_after_five_minutes(app: Starlette, issuer: FakeIssuer) -> None:
+    token = issuer.token()
+    assert (await post(app, token, call("free"))).status == 200
+    issuer.users[USER_ID] = [{"email": "ada@example.com", "verified": False}]
+    issuer.clock.forward(301)
+    assert (await post(app, token, call("free"))).status == 403
+
+
+async def test_stytch_being_down_puts_nobody_out_who_was_in(app: Starlette, issuer: FakeIssuer) -> None:
+    assert (await post(app, issuer.token(), call("free"))).status == 200
+    for path in ("/.well-known/jwks.json", f"/v1/users/{USER_ID}"):
+        issuer.answers[path] = down
+    issuer.clock.forward(23 * 3600)
+    assert (await post(app, issuer.token(jti="new"), call("free"))).status == 200
+    issuer.clock.forward(2 * 3600)
+    assert (await post(app, issuer.token(jti="newer"), call("free"))).status == 503
+
+
+async def test_a_changed_list_counts_for_tokens_given_before(issuer: FakeIssuer) -> None:
+    """Lists are settings, so they change with a restart; tokens outlive it."""
+    token = issuer.token()
+    async with started(issuer) as app:
+        assert (await post(app, token, call("free"))).status == 200
+    issuer.client = type(issuer.client)(transport=httpx.MockTransport(issuer._answer))
+    async with started(issuer, allowed_emails="grace@example.com") as app:
+        assert (await post(app, token, call("free"))).status == 403
+
+
+async def test_a_key_that_is_withdrawn_ends_its_tokens(app: Starlette, issuer: FakeIssuer) -> None:
+    """Within the five minutes between two looks at the keys, and the minute that a token is remembered."""
+    token = issuer.token()
+    assert (await post(app, token, call("free"))).status == 200
+    issuer.keys = {"jwk-live-new": rsa_key("new")}
+    issuer.clock.forward(301)
+    await post(app, issuer.token(key=rsa_key("new"), headers={"kid": "jwk-live-new"}), call("free"))
+    assert (await post(app, token, call("free"))).status == 401

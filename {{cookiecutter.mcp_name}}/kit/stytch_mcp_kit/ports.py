@@ -17,7 +17,7 @@ class Reservation:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self.socket.bind((HOST, port))
-        except OSError:
+        except (OSError, OverflowError):
             self.socket.close()
             raise
         self.port: int = self.socket.getsockname()[1]

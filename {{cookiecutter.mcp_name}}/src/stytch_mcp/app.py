@@ -17,8 +17,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Send
-from starlette.types import Scope as ASGIScope
 
 from stytch_mcp.health import Health
 from stytch_mcp.protect import issuers
@@ -73,27 +71,19 @@ def create_app(
     `client` asks issuers and Stytch; `now` is seconds since the epoch, `clock` monotonic. All three can be replaced.
     """
     http = client or httpx.AsyncClient(headers={"User-Agent": server.name})
-    accepted = _issuers(settings)
+    accepted = [_PRESETS[name](settings) for name in settings.auth_issuers]
     metadata = {issuer.name: IssuerMetadata(issuer, http, clock) for issuer in accepted}
     keys = {issuer.name: Keys(issuer, metadata[issuer.name], http, clock) for issuer in accepted}
     scopes = _scopes(settings, server)
     health = Health([(issuer, keys[issuer.name], metadata[issuer.name]) for issuer in accepted], clock=clock)
-    endpoint: Endpoint | None = None
-
-    async def mcp(scope: ASGIScope, receive: Receive, send: Send) -> None:
-        assert endpoint is not None
-        await endpoint(scope, receive, send)
+    endpoint = Endpoint(resource=settings.mcp_url, scopes=scopes, max_body_bytes=settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        nonlocal endpoint
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(http)
             mcp_server = await stack.enter_async_context(server.build(settings))
-            endpoint = Endpoint(
-                mcp_server, resource=settings.mcp_url, scopes=scopes, max_body_bytes=settings.max_body_bytes
-            )
-            await stack.enter_async_context(endpoint.run())
+            await stack.enter_async_context(endpoint.run(mcp_server))
             app.state.stop_listening = endpoint.stop_listening
             watch = asyncio.get_running_loop().create_task(health.watch())
             stack.callback(watch.cancel)
@@ -106,8 +96,8 @@ def create_app(
             Route("/health", health.health),
             Route("/ready", health.readiness),
             *_metadata_routes(settings, server, accepted, metadata[accepted[0].name], scopes),
-            Route(MCP_PATH, _Asgi(mcp)),
-            Route(f"{MCP_PATH}/", _Asgi(mcp)),
+            Route(MCP_PATH, endpoint),
+            Route(f"{MCP_PATH}/", endpoint),
         ],
         middleware=[
             Middleware(
@@ -123,20 +113,6 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
-
-
-class _Asgi:
-    """Keeps Starlette from wrapping an ASGI function as a request handler: it takes all methods as they come."""
-
-    def __init__(self, app: Callable[[ASGIScope, Receive, Send], Any]) -> None:
-        self._app = app
-
-    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-
-def _issuers(settings: Settings) -> list[Issuer]:
-    return [_PRESETS[name](settings) for name in settings.auth_issuers]
 
 
 def _stytch(settings: Settings) -> Issuer:

@@ -29,10 +29,6 @@ class ServerModule:
     name: str
     module: str
 
-    @property
-    def package(self) -> str:
-        return self.module.rpartition(".")[0]
-
     def load(self) -> ServerDefinition:
         definition: ServerDefinition = importlib.import_module(self.module).SERVER
         return definition
@@ -204,7 +200,8 @@ def dev(server: ServerModule, port: int, auto_approve: bool, as_json: bool) -> N
     """Serve on this machine, together with a local Stytch. No account, no network."""
     from stytch_mcp_kit.dev import run
 
-    run(server=server.load(), package=server.package, port=port, auto_approve=auto_approve, as_json=as_json)
+    package = server.module.rpartition(".")[0]
+    run(server=server.load(), package=package, port=port, auto_approve=auto_approve, as_json=as_json)
 
 
 if importlib.util.find_spec("stytch_mcp_kit") is not None:

@@ -33,20 +33,23 @@ from stytch_mcp.protect.scopes import SECURITY_SCHEMES, ScopePolicy, needed
 class Endpoint:
     """ASGI app for `/mcp`. Serves only requests that the gate let through, between entering and leaving `run()`."""
 
-    def __init__(self, server: MCPServer[Any], *, resource: str, scopes: ScopePolicy, max_body_bytes: int) -> None:
-        self._server = server
+    _json: StreamableHTTPSessionManager
+    _stream: StreamableHTTPSessionManager
+
+    def __init__(self, *, resource: str, scopes: ScopePolicy, max_body_bytes: int) -> None:
         self._resource = resource
         self._scopes = scopes
-        self._json = _manager(server, json_response=True, max_body_bytes=max_body_bytes)
-        self._stream = _manager(server, json_response=False, max_body_bytes=max_body_bytes)
+        self._max_body_bytes = max_body_bytes
         self._dispatch = AuthContextMiddleware(self._serve)
         self._listening: set[anyio.CancelScope] = set()
-        server.middleware.append(self._check_and_describe)
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
-        """Learns which scopes the tools need and opens the SDK's transports."""
-        self._scopes.tools = {tool.name: needed(tool.meta) for tool in await self._server.list_tools()}
+    async def run(self, server: MCPServer[Any]) -> AsyncIterator[None]:
+        """Learns which scopes the server's tools need and opens the SDK's transports."""
+        self._scopes.tools = {tool.name: needed(tool.meta) for tool in await server.list_tools()}
+        server.middleware.append(self._check_and_describe)
+        self._json = _manager(server, json_response=True, max_body_bytes=self._max_body_bytes)
+        self._stream = _manager(server, json_response=False, max_body_bytes=self._max_body_bytes)
         async with self._json.run(), self._stream.run():
             yield
 

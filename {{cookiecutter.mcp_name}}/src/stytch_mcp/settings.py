@@ -219,12 +219,12 @@ def load(kind: type[SettingsT], env_file: Path | None = None) -> SettingsT:
     try:
         settings = kind(_env_file=env_file)  # type: ignore[call-arg]
     except ValidationError as error:
-        problems = [_problem(kind, entry) for entry in error.errors()]
         # What is left of the settings may be wrong together as well, and the person should read it all at once.
         rest = _without(kind, {str(entry["loc"][0]) for entry in error.errors()}, env_file)
-        found = {problem.name for problem in problems}
-        problems += [problem for problem in rest.problems() if problem.name not in found]
-        raise SettingsError(_sorted(kind, problems)) from None
+        first: dict[str, Problem] = {}
+        for problem in (*(_problem(kind, entry) for entry in error.errors()), *rest.problems()):
+            first.setdefault(problem.name, problem)
+        raise SettingsError(_sorted(kind, list(first.values()))) from None
     problems = list(settings.problems())
     if problems:
         raise SettingsError(_sorted(kind, problems))
@@ -237,8 +237,12 @@ def missing(kind: type[Settings], name: str) -> Problem:
 
 
 def _without(kind: type[SettingsT], bad: set[str], env_file: Path | None) -> SettingsT:
-    """The settings as if the bad ones had been absent; required ones get a harmless value."""
-    harmless: dict[str, Any] = {"public_url": "http://127.0.0.1:8000"}
+    """The settings as if the bad ones had been absent; where absence is wrong too, they get a harmless value."""
+    harmless: dict[str, Any] = {
+        "public_url": "http://127.0.0.1:8000",
+        "allowed_emails": "somebody@example.com",
+        "allowed_email_domains": "example.com",
+    }
     given = {name: field.get_default() for name, field in kind.model_fields.items() if name in bad}
     given.update({name: value for name, value in harmless.items() if name in bad})
     optional: dict[str, Any] = {name: (Any, None) for name, value in given.items() if value is PydanticUndefined}
@@ -251,13 +255,10 @@ def _problem(kind: type[Settings], entry: Mapping[str, Any]) -> Problem:
     field = kind.model_fields[name]
     if entry["type"] == "missing":
         return missing(kind, name)
-    sentence = str(entry["ctx"]["error"]) if entry["type"] == "value_error" else _accepted(str(entry["msg"]))
-    given = "" if _is_secret(field) or field.annotation == BearerTokenList else f'"{_given(entry["input"])}" '
+    message = f"{entry['msg'][:1].lower()}{entry['msg'][1:]}"
+    sentence = str(entry["ctx"]["error"]) if entry["type"] == "value_error" else f"is not accepted: {message}."
+    given = "" if _is_secret(field) else f'"{_given(entry["input"])}" '
     return Problem(name.upper(), given + sentence)
-
-
-def _accepted(message: str) -> str:
-    return f"is not accepted: {message[:1].lower()}{message[1:]}."
 
 
 def _given(value: object) -> str:
@@ -266,7 +267,8 @@ def _given(value: object) -> str:
 
 
 def _is_secret(field: FieldInfo) -> bool:
-    return "Secret" in str(field.annotation)
+    """Bearer tokens too: whoever wrote the token where its hash belongs does not want to read it in a log."""
+    return any(kind in str(field.annotation) for kind in ("Secret", "BearerToken"))
 
 
 def _sorted(kind: type[Settings], problems: list[Problem]) -> list[Problem]:

@@ -9,7 +9,7 @@ from mcp.server.mcpserver import MCPServer
 
 from stytch_mcp.app import ServerDefinition
 
-from . import tools
+from . import __version__, tools
 from .constants import DESCRIPTION, NAME, TITLE
 from .upstream import Upstream, UpstreamSettings
 
@@ -18,7 +18,7 @@ from .upstream import Upstream, UpstreamSettings
 async def build_server(settings: UpstreamSettings) -> AsyncIterator[MCPServer]:
     """Opens the upstream client once for all requests, and gives it to the tools."""
     async with Upstream(settings) as upstream:
-        server = MCPServer(NAME, title=TITLE, instructions=DESCRIPTION)
+        server = MCPServer(NAME, title=TITLE, version=__version__, instructions=DESCRIPTION)
         tools.register(server, upstream)
         yield server
 

@@ -81,7 +81,6 @@ async def create(project: Project, request: Request) -> Response:
     apply(project, client, fields)
     secret = None if client.public else new_secret()
     if secret is not None:
-        client.auth_method = "client_secret_basic"
         client.secrets = [secret]
     project.clients[client.client_id] = client
     return answer({"connected_app": {**client_object(client), "client_secret": secret}})

@@ -187,7 +187,6 @@ async def register(project: Project, request: Request) -> Response:
             redirect_urls=redirect_uris,
             creation_method="dynamic_client_registration",
             logo_url=fields.text_or_none("logo_uri"),
-            auth_method=method,
             secrets=[] if public_client else [new_secret()],
             access_token_template_content=settings.dcr_access_token_template,
         )

@@ -74,7 +74,7 @@ class User:
 
 @dataclass
 class Client:
-    """A Connected App. `auth_method` is RFC 7591's `token_endpoint_auth_method`."""
+    """A Connected App."""
 
     client_id: str
     client_type: str
@@ -83,7 +83,6 @@ class Client:
     client_name: str = ""
     client_description: str = ""
     logo_url: str | None = None
-    auth_method: str = "none"
     secrets: list[str] = field(default_factory=list)
     """The secret that counts, and while it is being rotated the next one."""
     status: str = "active"

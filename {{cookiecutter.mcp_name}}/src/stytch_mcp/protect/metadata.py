@@ -84,8 +84,9 @@ class IssuerMetadata:
         if document.get("issuer") != self._issuer.issuer:
             raise Unavailable(f"the metadata of {self._issuer.issuer} names another issuer")
         url = document.get("jwks_uri")
-        if not isinstance(url, str):
-            raise Unavailable(f"the metadata of {self._issuer.issuer} has no jwks_uri")
+        scheme = self._issuer.issuer.partition("://")[0]
+        if not isinstance(url, str) or not url.startswith(("https://", f"{scheme}://")):
+            raise Unavailable(f"the metadata of {self._issuer.issuer} has no jwks_uri over https")
         return url
 
     async def _fetch(self) -> AuthorizationServerMetadata:

@@ -1,0 +1,30 @@
+"""The parts that are the same in every server, tested once, inside a bake: the runtime and the kit.
+
+Their tests lie in tests/runtime and tests/kit and are written as if they lay in a server's own tests.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from bake import ROOT
+from conftest import Bake, Run
+
+PARTS = ["runtime", "kit"]
+
+
+@pytest.fixture
+def with_part(bake: Bake, request: pytest.FixtureRequest) -> Path:
+    """A server whose tests have the part's beside them."""
+    folder = bake()
+    shutil.copytree(ROOT / "tests" / request.param, folder / "tests" / request.param)
+    return folder
+
+
+@pytest.mark.parametrize("with_part", PARTS, indirect=True, ids=PARTS)
+def test_a_part_passes_its_tests(with_part: Path, run: Run, python: str, request: pytest.FixtureRequest) -> None:
+    part = request.node.callspec.id
+    run(python, "-m", "pytest", "-q", f"tests/{part}", cwd=with_part)
+    run(python, "-m", "ruff", "check", "--no-cache", ".", cwd=with_part)
+    run(python, "-m", "ruff", "format", "--no-cache", "--check", ".", cwd=with_part)
+    run(python, "-m", "mypy", cwd=with_part)

@@ -1,1 +1,0 @@
-"""Stand-ins for this machine: what `dev` starts beside the server."""

@@ -60,6 +60,7 @@ async def build(_: Settings) -> AsyncIterator[MCPServer]:
         await ctx.report_progress(1, 2)
         async with await anyio.connect_tcp("127.0.0.1", port) as test:
             try:
+                await test.send(b"here")
                 await test.receive()
             except anyio.get_cancelled_exc_class():
                 with anyio.CancelScope(shield=True):

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,6 +17,8 @@ from stytch_mcp.protect.remote import Clock
 
 CHECK_EVERY_SECONDS = 45.0
 VALID_SECONDS = 60.0
+
+log = structlog.get_logger("stytch_mcp.health")
 
 
 class Health:
@@ -32,7 +35,10 @@ class Health:
     async def watch(self) -> None:
         """Checks again and again until cancelled."""
         while True:
-            await self.check()
+            try:
+                await self.check()
+            except Exception:
+                log.exception("check failed")
             await asyncio.sleep(CHECK_EVERY_SECONDS)
 
     async def check(self) -> None:

@@ -56,6 +56,7 @@ class Line:
 
     async def _keep(self, stream: anyio.abc.SocketStream) -> None:
         async with stream:
+            assert await stream.receive() == b"here"
             await self._send.send(stream)
             await anyio.sleep_forever()
 

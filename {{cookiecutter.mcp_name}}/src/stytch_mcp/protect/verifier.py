@@ -25,7 +25,7 @@ MAX_TOKEN_BYTES = 8 * 1024
 LEEWAY_SECONDS = 30
 REMEMBER_SECONDS = 60.0
 REMEMBER_TOKENS = 2048
-TYPES = (None, "jwt", "at+jwt")
+TYPES = (None, "jwt", "at+jwt", "application/at+jwt")
 # Beyond it a float no longer tells seconds apart.
 MAX_TIME = 2**53
 

@@ -9,6 +9,8 @@ BAKED := $(BUILD)/notes-mcp
 DEMO := $(VENV)/installed-demo
 DEV := $(VENV)/installed-dev
 LOCKING := $(BUILD)/lock
+INSPECTOR := $(BUILD)/inspector
+NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
 UV := $(BIN)/uv
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
@@ -16,7 +18,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test lint lock bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -26,8 +28,9 @@ demo: $(DEMO) ## scaffold a protected MCP server and log a real client in, offli
 	@$(MAKE) --no-print-directory -C $(BAKED) install PYTHON=$(abspath $(BIN)/python)
 	@$(BAKED)/.venv/bin/python tests/demo.py $(BAKED)
 
-test: $(DEV) ## everything, offline
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skipped
+	@$(MAKE) --no-print-directory $(INSPECTOR)/installed || echo 'Going on without MCP Inspector.'
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(DEV) ## style and types, of the template's own Python and of a bake
 	$(BIN)/ruff check --no-cache .
@@ -45,6 +48,10 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	$(COMPILE) --group dev '$(TEMPLATE)/requirements-dev.lock' --output-file requirements-dev.lock
 	$(COMPILE) --group demo --constraints requirements-dev.lock --output-file requirements.lock
 
+bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
+	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
+	@PYTHONPATH=$(BUILD)/bench/notes-mcp/src:$(BUILD)/bench/notes-mcp/tests $(BIN)/python benchmarks $(ARGS)
+
 clean: ## what the commands above made
 	rm -rf $(VENV) $(BUILD)
 
@@ -56,4 +63,10 @@ $(DEMO): requirements.lock
 
 $(DEV): $(DEMO) requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Of all install scripts only that of `node` runs: it fetches the Node.js for this platform.
+$(INSPECTOR)/installed: $(NPM_FILES)
+	@rm -rf $(INSPECTOR) && mkdir -p $(INSPECTOR) && cp $(NPM_FILES) $(INSPECTOR)
+	@cd $(INSPECTOR) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm rebuild node --loglevel=error
 	@touch $@

@@ -26,6 +26,37 @@ class Cookies(Protocol):
     def bake(self, extra_context: dict[str, Any] | None = None, template: str | None = None) -> BakeResult: ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that no worker ends alone with one."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def needed(tool: Path, name: str, *commands: str) -> Path:
+    """`tool`, or the test is skipped, with the commands that get it."""
+    if not tool.exists():
+        pytest.skip(f"{name} is missing. To get it: {' && '.join(commands)}")
+    return tool
+
+
+def skipped(config: pytest.Config) -> list[str]:
+    """Why tests were skipped, each reason once; nothing in a worker, which does not report."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    return sorted({report.longrepr[2].removeprefix("Skipped: ") for report in reports})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run that left something out has not proved everything: it fails, unless PARTIAL=1 allows that."""
+    if session.exitstatus == pytest.ExitCode.OK and skipped(session.config) and os.environ.get("PARTIAL") != "1":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The commands, as they are to be typed."""
+    for reason in skipped(terminalreporter.config):
+        terminalreporter.write_line(f"Skipped: {reason}", yellow=True)
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template as git would give it to a user."""

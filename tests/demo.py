@@ -111,7 +111,9 @@ class Walk:
             right = status == 302 and "code" in query and asked["code_challenge_method"] == "S256"
             right = right and asked["resource"] == f"{self.server}/mcp"
             key = "step up" if any(hop.what == TITLES["authorize"] for hop in self.hops) else "authorize"
-            return self._new("browser", key, status, [f"scope={asked['scope']}", f"resource={asked['resource']}"], right)
+            return self._new(
+                "browser", key, status, [f"scope={asked['scope']}", f"resource={asked['resource']}"], right
+            )
         if path.endswith("/oauth2/token"):
             return self._token(response)
         if path == "/mcp":

@@ -1,8 +1,10 @@
 """One server with every answer that adds something, handled as its owner would: with its own environment."""
 
+import pytest
 from conftest import Bake, Run
 
 
+@pytest.mark.long
 def test_a_maximal_server_installs_lints_and_passes_its_tests(bake: Bake, run: Run, python: str) -> None:
     folder = bake(
         mcp_name="weather-station-mcp",

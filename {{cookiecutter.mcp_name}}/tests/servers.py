@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,24 +32,28 @@ def package() -> str:
 
 
 @contextmanager
-def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python process in the project's folder; ended with SIGTERM, and it has to end well."""
+def process(*arguments: str, crashes: bool = False, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python process in the project's folder; ended with SIGTERM. Its log has a traceback if `crashes`, else none."""
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "kit"), str(ROOT)])
-    child = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            child.send_signal(signal.SIGTERM)
-        output, log = child.communicate(timeout=STARTING_SECONDS)
-        assert "Traceback" not in output + log, log
+    # A file takes any amount of log; a pipe that nobody reads would stop the process.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        try:
+            yield child
+        finally:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+            child.communicate(timeout=STARTING_SECONDS)
+            log.seek(0)
+            written = log.read()
+            assert ("Traceback" in written) is crashes, written
 
 
 def free_port() -> int:
@@ -66,12 +71,12 @@ def dev() -> Iterator[dict[str, Any]]:
     with process(package(), "dev", "--port", "0", "--json", "--auto-approve", BEARER_TOKENS=token) as child:
         assert child.stdout is not None
         line = child.stdout.readline()
-        assert line, child.communicate()[1]
+        assert line, "dev ended before it was ready"
         yield json.loads(line)
 
 
 @contextmanager
-def probe_server(**environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def probe_server(crashes: bool = False, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The server of tests/probe.py, entered with a static token; no issuer is asked."""
     port = free_port()
     settings = {
@@ -83,7 +88,7 @@ def probe_server(**environment: str) -> Iterator[tuple[str, subprocess.Popen[str
         "BEARER_TOKENS": f"tests|{hashlib.sha256(STATIC_TOKEN.encode()).hexdigest()}|notes:read",
         **environment,
     }
-    with process("tests.probe", "serve", "--env-file", os.devnull, **settings) as child:
+    with process("tests.probe", "serve", "--env-file", os.devnull, crashes=crashes, **settings) as child:
         wait_for(f"http://127.0.0.1:{port}/health", child)
         yield f"http://127.0.0.1:{port}/mcp", child
 
@@ -95,7 +100,7 @@ def wait_for(url: str, child: subprocess.Popen[str]) -> None:
         try:
             httpx.get(url, trust_env=False)
         except httpx.HTTPError:
-            assert child.poll() is None, child.communicate()[1]
+            assert child.poll() is None, "the server ended before it answered"
             time.sleep(0.05)
         else:
             return

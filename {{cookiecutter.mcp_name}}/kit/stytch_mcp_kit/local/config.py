@@ -68,6 +68,10 @@ class Settings:
     cimd_enabled: bool = True
     cimd_allow_http: bool = True
     """Client ID metadata documents over http from loopback, which Stytch itself never allows."""
+    cimd_ca: str | None = None
+    """Certificates (PEM) that may vouch for the hosts of such documents; None: the public ones."""
+    cimd_seconds: float = 5.0
+    """How long fetching such a document may take in all. UNCONFIRMED."""
     aud_resources: Literal["append", "ignore"] = "ignore"
     """Whether `resources` given at authorize join `aud`. UNCONFIRMED; the token request's never do."""
     localhost_any_port: bool = False

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import ssl
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+import anyio
 import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stytch_mcp_kit.local.config import Config, Settings
+from stytch_mcp_kit.local.config import Settings
 from stytch_mcp_kit.local.state import Client, Project, new_id, new_secret
 from stytch_mcp_kit.local.wire import ApiError, answer, bad_request, find_client, json_fields, public
 
@@ -80,8 +82,9 @@ def with_params(uri: str, params: dict[str, str | None], settings: Settings) -> 
     return f"{uri}{'&' if has_query else '?'}{query}"
 
 
-TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 64 * 1024
+PLAIN_JSON = {"accept": "application/json", "accept-encoding": "identity"}
+SECRETS = ("client_secret", "client_secret_expires_at")
 
 
 async def resolve_client(project: Project, client_id: str) -> Client:
@@ -91,10 +94,13 @@ async def resolve_client(project: Project, client_id: str) -> Client:
     """
     if not is_document_url(project, client_id):
         return find_client(project, client_id)
-    document = await fetch(project.config, client_id)
+    document = await fetch(project, client_id)
     redirect_uris = document.get("redirect_uris")
     if document.get("client_id") != client_id:
         raise misconfigured("client_id in the document is not its URL.")
+    method = document.get("token_endpoint_auth_method")
+    if str(method).startswith("client_secret") or any(name in document for name in SECRETS):
+        raise misconfigured("what everybody can read cannot hold a secret.")
     if not isinstance(redirect_uris, list) or not all(isinstance(uri, str) for uri in redirect_uris):
         raise misconfigured("redirect_uris in the document must be a list of strings.")
     name, logo = document.get("client_name"), document.get("logo_uri")
@@ -123,20 +129,30 @@ def is_document_url(project: Project, client_id: str) -> bool:
     return parts.scheme == "http" and parts.hostname in LOOPBACK and project.settings.cimd_allow_http
 
 
-async def fetch(config: Config, url: str) -> dict[str, Any]:
+async def fetch(project: Project, url: str) -> dict[str, Any]:
     """The document, read within a time and a size, without following redirects."""
     body = b""
     try:
-        async with (
-            httpx.AsyncClient(transport=config.cimd_transport, timeout=TIMEOUT_SECONDS) as http,
-            http.stream("GET", url, headers={"accept": "application/json"}) as response,
-        ):
-            if response.status_code != 200:
-                raise misconfigured(f"the document answers {response.status_code}.")
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise misconfigured(f"the document is larger than {MAX_BYTES} bytes.")
+        with anyio.fail_after(project.settings.cimd_seconds):
+            async with (
+                httpx.AsyncClient(
+                    transport=project.config.cimd_transport,
+                    verify=trusted(project.settings.cimd_ca),
+                    timeout=project.settings.cimd_seconds,
+                    trust_env=False,
+                ) as http,
+                http.stream("GET", url, headers=PLAIN_JSON) as response,
+            ):
+                if response.status_code != 200:
+                    raise misconfigured(f"the document answers {response.status_code}.")
+                if "content-encoding" in response.headers:
+                    raise misconfigured("the document is compressed.")
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_BYTES:
+                        raise misconfigured(f"the document is larger than {MAX_BYTES} bytes.")
+    except TimeoutError:
+        raise misconfigured(f"the document took longer than {project.settings.cimd_seconds} s.") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise misconfigured(f"the document cannot be fetched: {type(error).__name__}.") from None
     try:
@@ -146,6 +162,13 @@ async def fetch(config: Config, url: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise misconfigured("the document is not a JSON object.")
     return document
+
+
+def trusted(certificates: str | None) -> ssl.SSLContext | bool:
+    try:
+        return ssl.create_default_context(cadata=certificates) if certificates else True
+    except ssl.SSLError:
+        raise bad_request("cimd_ca is not a list of certificates in PEM.") from None
 
 
 def misconfigured(message: str) -> ApiError:

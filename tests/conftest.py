@@ -52,7 +52,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The commands, as they are to be typed."""
+    """What tests measured, and the commands to get what is missing, as they are to be typed."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "call":
+                for name, value in report.user_properties:
+                    terminalreporter.write_line(f"{name}: {value}")
     for reason in skipped(terminalreporter.config):
         terminalreporter.write_line(f"Skipped: {reason}", yellow=True)
 

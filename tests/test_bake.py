@@ -40,9 +40,12 @@ def test_the_choices_are_those_of_the_prompts(template: Path) -> None:
 def test_a_bake_is_small(default: Path, record_property: Callable[[str, object], None]) -> None:
     files = file_count(default)
     modules = sorted((default / "src" / "stytch_mcp").rglob("*.py"))
-    lines = sum(len(module.read_text(encoding="utf-8").splitlines()) for module in modules)
+    written = [line for module in modules for line in module.read_text(encoding="utf-8").splitlines()]
+    lines = sum(bool(line.strip()) for line in written)
     record_property("default bake", f"{files} files of at most {MOST_FILES}")
-    record_property("src/stytch_mcp", f"{lines} lines of Python of at most {MOST_RUNTIME_LINES}")
+    record_property(
+        "src/stytch_mcp", f"{lines} lines of Python of at most {MOST_RUNTIME_LINES} ({len(written)} with blank ones)"
+    )
     assert files <= MOST_FILES
     assert lines <= MOST_RUNTIME_LINES
 

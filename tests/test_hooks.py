@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import entry_points, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,8 @@ REFUSED = [
     ("mcp_name", "json", "json would hide a module of Python's standard library, json-mcp would do"),
     ("mcp_name", "mcp", "mcp would hide a package that the server needs, mcp-server would do"),
     ("mcp_name", "jwt", "jwt would hide a package that the server needs"),
+    ("mcp_name", "python3", "python3 would replace a command of the server's own environment, python3-mcp would do"),
+    ("mcp_name", "pip", "pip would replace a command of the server's own environment"),
     ("mcp_name", "pyjwt", "pyjwt would hide a package that the server needs"),
     ("mcp_name", "pydantic-core", "pydantic_core would hide a package that the server needs"),
     ("mcp_name", "stytch-mcp", "stytch_mcp is the name of another part of every server"),
@@ -221,3 +223,21 @@ def test_the_names_of_dependencies_are_those_that_the_lock_installs(template: Pa
     assert written is not None
     assert set(written[1].split()) == shadowable, f"should be: {' '.join(sorted(shadowable))}"
     assert shadowable.isdisjoint(sys.stdlib_module_names)
+
+
+def test_the_names_of_commands_are_those_of_an_environment(template: Path) -> None:
+    locked = set(versions(template / "{{cookiecutter.mcp_name}}" / "requirements-dev.lock"))
+    scripts = {
+        script.name
+        for script in entry_points(group="console_scripts")
+        if script.dist is not None and normalized(script.dist.name) in locked
+    }
+    commands = {
+        name
+        for name in scripts | {"activate", "pip", "pip3", "python", "python3", "uv", "uvx"}
+        if re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) and not re.search(r"\d\.\d|-3$", name)
+    }
+    source = (template / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8")
+    written = re.search(r'COMMANDS = set\(\s+"""(.*?)"""', source, re.DOTALL)
+    assert written is not None
+    assert set(written[1].split()) >= commands, f"should be: {' '.join(sorted(commands))}"

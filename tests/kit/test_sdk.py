@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import httpx
 import jwt
 import pytest
@@ -19,6 +20,12 @@ from stytch.consumer.models.otp import AuthenticateResponse
 from stytch.consumer.models.sessions import AuthorizationCheck
 from stytch.core.response_base import StytchError
 
+from stytch_mcp.protect import issuers
+from stytch_mcp.protect.issuers import Principal
+from stytch_mcp.protect.keys import Keys
+from stytch_mcp.protect.metadata import IssuerMetadata
+from stytch_mcp.protect.reasons import Refused
+from stytch_mcp.protect.verifier import Verifier
 from stytch_mcp_kit.local import Config, create_app
 from stytch_mcp_kit.local.config import M2M_CLIENT_ID, M2M_CLIENT_SECRET
 from stytch_mcp_kit.local.wire import s256
@@ -71,6 +78,18 @@ def sdk(signing_key: RSAPrivateKey) -> Iterator[Sdk]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def verified(sdk: Sdk, token: str) -> Principal:
+    """What the server's own verifier makes of a token."""
+
+    async def verify() -> Principal:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            issuer = issuers.stytch(sdk.config.domain, sdk.config.project_id)
+            keys = Keys(issuer, IssuerMetadata(issuer, client), client)
+            return await Verifier([(issuer, keys)]).verify(token)
+
+    return anyio.run(verify)
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +178,9 @@ def test_consent_and_the_tokens_it_leads_to(sdk: Sdk, client_id: str) -> None:
     claims = sdk.consumer.idp.introspect_access_token_local(tokens["access_token"])
     assert claims is not None
     assert claims.subject == login.user_id
+    ours = verified(sdk, tokens["access_token"])
+    assert ours.subject == claims.subject
+    assert ours.scopes == set((claims.scope or "").split())
     remote = sdk.consumer.idp.introspect_token_network(tokens["access_token"], client_id=client_id)
     assert remote is not None
     assert remote.scope == "openid email notes:read"
@@ -257,6 +279,8 @@ def test_members(sdk: Sdk, client_id: str) -> None:
     claims = sdk.b2b.idp.introspect_access_token_local(token)
     assert claims is not None
     assert claims.organization_claim == {"organization_id": organization_id, "slug": "corp"}
+    ours = verified(sdk, token)
+    assert (ours.subject, ours.organization) == (member_id, organization_id)
     apps = sdk.b2b.organizations.members.get_connected_apps(organization_id, member_id).connected_apps
     assert [app.connected_app_id for app in apps] == [client_id]
     sdk.b2b.organizations.members.connected_apps.revoke(organization_id, member_id, client_id)
@@ -269,6 +293,9 @@ def test_the_sdk_takes_other_tokens_for_access_tokens(sdk: Sdk) -> None:
     assert sdk.consumer.idp.introspect_access_token_local(machine) is not None
     session = sdk.control("mint", kind="session", claims={"scope": "notes:read"})["token"]
     assert sdk.consumer.idp.introspect_access_token_local(session) is not None
+    for token in (machine, session):
+        with pytest.raises(Refused):
+            verified(sdk, token)
     foreign = sdk.control("mint", key="foreign")["token"]
     assert sdk.consumer.idp.introspect_access_token_local(foreign) is None
     assert jwt.get_unverified_header(foreign)["alg"] == "RS256"

@@ -305,14 +305,14 @@ def health_of(*issued: FakeIssuer) -> Health:
 async def test_nothing_is_compliant_before_it_was_checked_and_a_minute_after(
     issuer: FakeIssuer, health: Health
 ) -> None:
-    assert (health.reason, health.ready) == ("not checked yet", False)
+    assert (health.reason, health.ready) == ("no check within the last minute", False)
     await health.check()
     assert health.reason is None
     assert health.ready
     issuer.clock.forward(60)
     assert health.reason is None
     issuer.clock.forward(0.5)
-    assert (health.reason or "", health.ready) == ("not checked yet", True)
+    assert (health.reason or "", health.ready) == ("no check within the last minute", True)
 
 
 async def test_health_says_what_is_wrong_and_recovers(issuer: FakeIssuer, health: Health) -> None:
@@ -336,5 +336,5 @@ async def test_health_looks_at_every_issuer_and_ready_at_the_first(issuer: FakeI
 
 
 async def test_asking_for_health_asks_nobody_else(issuer: FakeIssuer, health: Health) -> None:
-    assert (health.reason, health.ready) == ("not checked yet", False)
+    assert (health.reason, health.ready) == ("no check within the last minute", False)
     assert not issuer.seen

@@ -570,3 +570,15 @@ async def test_a_fact_holds_while_its_source_fails_until_it_is_too_old() -> None
     clock.forward(5)
     assert await fact.get() == 3
     assert not fact.failing
+
+
+async def test_a_failure_that_is_told_often_does_not_grow() -> None:
+    source = Source()
+    source.failing = True
+    fact = remembered(source, Clock())
+    failures = []
+    for _ in range(3):
+        with pytest.raises(Unavailable) as caught:
+            await fact.get()
+        failures.append(caught.value)
+    assert len({id(failure) for failure in failures}) == 3

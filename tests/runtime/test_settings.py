@@ -298,7 +298,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         "ALLOWED_ORIGINS": "https://a.example,http://localhost:6274",
         "AUTH_ISSUERS": "oidc, stytch",
         "OIDC_ISSUER": "https://idp.example.org",
-        "BEARER_TOKENS": f"ci|{SHA256}|a b|2027-12-31, me|{SHA256}|",
+        "BEARER_TOKENS": f"ci|{SHA256}|a b|2027-12-31, me|{'b' * 64}|",
     }
     given_as(monkeypatch, **{**GOOD, **lists})
     settings = load(Settings)

@@ -567,7 +567,7 @@ async def test_no_part_of_any_token_is_in_any_log_record(
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    gate = Gate(app, PublicUrl("https://notes.example.com"), judge.verify, scopes, max_body_bytes=1024)
+    gate = Gate(app, app, PublicUrl("https://notes.example.com"), judge.verify, scopes, max_body_bytes=1024)
     caplog.set_level(logging.DEBUG)
     makes = [make for cases in REFUSED.values() for make in cases.values()]
     tokens = [make(issuer).encode("utf-8", "replace").decode("latin-1") for make in [*makes, *ACCEPTED.values()]]

@@ -22,13 +22,19 @@ ADMIN = Scope("notes:admin", "Administer", implies=(WRITE,))
 
 
 @asynccontextmanager
-async def build(_: Settings) -> AsyncIterator[MCPServer]:
+async def build(_: Settings) -> AsyncIterator[MCPServer]:  # noqa: C901 - one small tool after the other
     server = MCPServer("probe", version="1")
 
     @server.tool()
     async def free() -> str:
         """Needs what every request needs."""
         return "free"
+
+    @server.tool()
+    async def rest() -> str:
+        """Takes a moment."""
+        await anyio.sleep(0.1)
+        return "rested"
 
     @server.tool(meta=needs(READ))
     async def token_seen(ctx: Context) -> dict[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -67,8 +68,8 @@ def test_what_would_not_work_is_refused_before_a_token_is_shown(case: str) -> No
 
 def test_tokens_are_listed_by_name_and_never_by_digest() -> None:
     digest = "a" * 64
-    tokens = f"ci|{digest}|notes:read|2999-12-31, old|{digest}||2001-01-01"
-    result = run("token", "list", "--env-file", "none", env={**GOOD, "BEARER_TOKENS": tokens})
+    tokens = f"ci|{digest}|notes:read|2999-12-31, old|{'b' * 64}||2001-01-01"
+    result = run("token", "list", "--env-file", os.devnull, env={**GOOD, "BEARER_TOKENS": tokens})
     assert result.exit_code == 0
     assert re.search(r"ci +notes:read +2999-12-31", result.output)
     assert "2001-01-01 (ended)" in result.output
@@ -76,12 +77,12 @@ def test_tokens_are_listed_by_name_and_never_by_digest() -> None:
 
 
 def test_no_tokens_say_how_to_make_one() -> None:
-    assert "probe token new NAME" in run("token", "list", "--env-file", "none", env=GOOD).output
+    assert "probe token new NAME" in run("token", "list", "--env-file", os.devnull, env=GOOD).output
 
 
 def test_settings_that_are_wrong_are_reported_together_and_nothing_starts() -> None:
     wrong = {"PUBLIC_URL": "weather.example.com", "STYTCH_DOMAIN": f"{GOOD['STYTCH_DOMAIN']}/", "PORT": "http"}
-    result = run("serve", "--env-file", "none", env=wrong)
+    result = run("serve", "--env-file", os.devnull, env=wrong)
     assert result.exit_code == 2
     assert "probe cannot start: 4 settings need attention." in result.output
     for name in ("PUBLIC_URL", "PORT", "STYTCH_PROJECT_ID", "STYTCH_DOMAIN"):
@@ -96,6 +97,60 @@ def test_settings_are_read_from_a_file_and_the_environment_wins(tmp_path: Path) 
     assert run("token", "list", "--env-file", str(file), env={"PUBLIC_URL": "nowhere"}).exit_code == 2
 
 
+def test_a_file_that_is_named_and_not_there_is_an_error(tmp_path: Path) -> None:
+    result = run("token", "list", "--env-file", str(tmp_path / "missing.env"), env=GOOD)
+    assert result.exit_code == 2
+    assert "missing.env does not exist" in result.output
+
+
+def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "settings.env"
+    file.write_bytes(b"PUBLIC_URL=\xff\xfe")
+    result = run("token", "list", "--env-file", str(file), env=GOOD)
+    assert result.exit_code == 2
+    assert "is not UTF-8 text" in result.output
+
+
+WRONG = {
+    "password in a URL": ({"OIDC_ISSUER": "https://ada:hunter2@idp.example.com"}, "OIDC_ISSUER"),
+    "host that is a name": ({"HOST": "not-a-host"}, "HOST"),
+    "credential that no header carries": ({"STYTCH_SECRET": "ö-hunter2"}, "STYTCH_SECRET"),
+    "credential of two lines": ({"STYTCH_SECRET": "hunter2\nX: y"}, "STYTCH_SECRET"),
+    "issuer named twice": ({"AUTH_ISSUERS": "stytch,stytch"}, "AUTH_ISSUERS"),
+    "one issuer under two names": (
+        {"AUTH_ISSUERS": "stytch,oidc", "OIDC_ISSUER": GOOD["STYTCH_DOMAIN"]},
+        "OIDC_ISSUER",
+    ),
+    "two tokens of one name": ({"BEARER_TOKENS": f"ci|{'a' * 64}|, ci|{'b' * 64}|"}, "BEARER_TOKENS"),
+    "one token under two names": ({"BEARER_TOKENS": f"a|{'a' * 64}|, b|{'a' * 64}|"}, "BEARER_TOKENS"),
+    "a mode of a later version": ({"AUTH_MODE": "cloudflare-access"}, "AUTH_MODE"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_settings_that_would_do_harm_are_refused_without_saying_secrets(case: str) -> None:
+    changes, name = WRONG[case]
+    result = run("serve", "--env-file", os.devnull, env={**GOOD, **changes})
+    assert result.exit_code == 2
+    assert re.search(rf"^  {name} ", result.output, re.MULTILINE)
+    assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_traceback_in_the_log_has_no_values(log_format: str) -> None:
+    code = (
+        "import structlog; from stytch_mcp import logs\n"
+        f"logs.configure({log_format!r})\n"
+        "def fail(token):\n    raise RuntimeError('out of order')\n"
+        "try: fail('mcp_' + 'value' * 3)\n"
+        "except RuntimeError: structlog.get_logger().exception('failed')"
+    )
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    assert "out of order" in done.stderr
+    assert "valuevalue" not in done.stderr
+
+
 def test_help_names_every_setting() -> None:
     from tests.probe import SERVER
 
@@ -105,7 +160,7 @@ def test_help_names_every_setting() -> None:
 
 
 def test_health_says_which_address_does_not_answer() -> None:
-    result = run("health", "--env-file", "none", env={**GOOD, "PORT": "9"})
+    result = run("health", "--env-file", os.devnull, env={**GOOD, "PORT": "9"})
     assert result.exit_code == 1
     assert "http://127.0.0.1:9/ready does not answer" in result.output
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from stytch_mcp.app import create_app
-from stytch_mcp.protect.gate import MESSAGE, PRINCIPAL
+from stytch_mcp.protect.gate import MESSAGE, PRINCIPAL, Gate
 from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.scopes import ScopePolicy, ScopeTable
 from stytch_mcp.protocol import Endpoint
@@ -149,6 +149,11 @@ async def test_another_origin_is_403_even_with_a_good_token(
     assert "access-control-allow-origin" not in answer.headers
 
 
+async def test_a_second_origin_does_not_hide_behind_a_good_one(app: Starlette) -> None:
+    headers = [("origin", PUBLIC_URL), ("origin", "https://evil.example")]
+    assert (await request(app, "POST", "/mcp", headers=headers)).status == 403
+
+
 @pytest.mark.parametrize("origin", [None, PUBLIC_URL, "https://inspector.example.org"])
 async def test_no_origin_the_own_and_allowed_ones_come_through(app: Starlette, origin: str | None) -> None:
     headers = [("origin", origin)] if origin else []
@@ -210,9 +215,15 @@ async def test_a_closing_slash_opens_no_side_door(app: Starlette, path: str) -> 
     assert (await request(app, "POST", path)).status == 401
 
 
-@pytest.mark.parametrize("path", ["/MCP", "/mcp/x", "//mcp", "/mcp;x", "/./mcp", "/mcp%2f"])
-async def test_no_other_path_reaches_the_endpoint(app: Starlette, path: str) -> None:
-    assert (await request(app, "POST", path, chunks=[call("free")])).status in (401, 404)
+@pytest.mark.parametrize(
+    "path", ["/MCP", "/mcp/x", "//mcp", "/mcp;x", "/./mcp", "/mcp\n", "/mcp/\n", "\n/mcp", "/mcp\0"]
+)
+@pytest.mark.parametrize("with_token", [False, True])
+async def test_no_other_path_reaches_the_endpoint(
+    app: Starlette, issuer: FakeIssuer, path: str, with_token: bool
+) -> None:
+    headers = [*JSON_HEADERS, *([bearer(issuer.token())] if with_token else [])]
+    assert (await request(app, "POST", path, headers=headers, chunks=[call("free")])).status == 404
 
 
 TOKEN_PLACES = {
@@ -392,6 +403,18 @@ async def test_no_encoding_of_a_call_gets_past_its_scope(app: Starlette, issuer:
     assert b"written" not in answer.body
 
 
+async def test_a_call_of_2026_that_takes_long_becomes_a_stream(
+    app: Starlette, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK decides after fifteen seconds; here sooner than the tool is done."""
+    headers, body = modern("rest")
+    assert (await post(app, issuer.token(), body, headers)).headers["content-type"] == "application/json"
+    monkeypatch.setattr("mcp.server._streamable_http_modern._SSE_PING_INTERVAL", 0.01)
+    answer = await post(app, issuer.token(), body, headers)
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert b"rested" in answer.body
+
+
 async def test_headers_that_disagree_with_the_body_do_not_decide(app: Starlette, issuer: FakeIssuer) -> None:
     headers, _ = modern("free")
     _, body = modern("write")
@@ -458,6 +481,28 @@ async def test_refusals_are_counted_and_logged_without_the_token(app: Starlette,
     assert CLIENT_ID in line["client_id"]
     assert line["status"] == 401
     assert not any(part in json.dumps(lines) for part in token.split("."))
+    assert app.middleware_stack is not None
+    gate: Gate = app.middleware_stack.app  # type: ignore[attr-defined]
+    assert gate.refusals == {"wrong_audience": 1}
+
+
+MISPLACED: dict[str, dict[str, Any]] = {
+    "no scheme": {"headers": [("authorization", STATIC_TOKEN)]},
+    "a colon": {"headers": [("authorization", f"Bearer:{STATIC_TOKEN}")]},
+    "a tab": {"headers": [("authorization", f"Bearer\t{STATIC_TOKEN}")]},
+    "in the query": {"query": f"access_token={STATIC_TOKEN}"},
+    "in the path of another host": {"path": f"/{STATIC_TOKEN}", "host": "evil.example"},
+}
+
+
+@pytest.mark.parametrize("place", MISPLACED)
+async def test_a_token_in_the_wrong_place_is_not_logged_either(app: Starlette, place: str) -> None:
+    arguments: dict[str, Any] = {"path": "/mcp", **MISPLACED[place]}
+    with capture_logs() as lines:
+        answer = await request(app, "POST", arguments.pop("path"), **arguments)
+    assert answer.status in (401, 421)
+    assert lines
+    assert not any(STATIC_TOKEN[:length] in json.dumps(lines) for length in (12, len(STATIC_TOKEN)))
 
 
 async def test_a_client_that_leaves_while_it_sends_costs_nothing(app: Starlette, issuer: FakeIssuer) -> None:

@@ -29,7 +29,7 @@ UPSTREAM_TOKEN = "local-upstream-token"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 STOP_SECONDS = 10.0
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
 STDERR = 2
 
 

@@ -96,12 +96,11 @@ def create_app(
             Route("/health", health.health),
             Route("/ready", health.readiness),
             *_metadata_routes(settings, server, accepted, metadata[accepted[0].name], scopes),
-            Route(MCP_PATH, endpoint),
-            Route(f"{MCP_PATH}/", endpoint),
         ],
         middleware=[
             Middleware(
                 Gate,
+                mcp=endpoint,
                 public_url=settings.url,
                 authenticate=_authenticate(settings, accepted, keys, http, now=now, clock=clock),
                 scopes=scopes,

@@ -66,11 +66,19 @@ def _help(field: Any) -> str:
     return f"{field.description} [default: {text}]"
 
 
+def _must_exist(ctx: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    asked_for = ctx.get_parameter_source(str(parameter.name)) is not click.core.ParameterSource.DEFAULT
+    if asked_for and not value.exists():
+        raise click.BadParameter(f"{value} does not exist", ctx, parameter)
+    return value
+
+
 env_file_option = click.option(
     "--env-file",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path(".env"),
     show_default=True,
+    callback=_must_exist,
     help="Settings that the environment does not set.",
 )
 

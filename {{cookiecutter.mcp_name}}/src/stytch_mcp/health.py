@@ -58,7 +58,7 @@ class Health:
     def reason(self) -> str | None:
         """What keeps this server from being OAuth compliant now, or None."""
         if self._checked_at is None or self._clock() - self._checked_at > VALID_SECONDS:
-            return "not checked yet"
+            return "no check within the last minute"
         return self._reason
 
     @property

@@ -1,4 +1,7 @@
-"""Logging: one JSON line per event in production, readable lines on a terminal. Tokens and secrets never get here."""
+"""Logging: one JSON line per event in production, readable lines on a terminal.
+
+Tracebacks are printed without the values of variables, which may be tokens.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ def configure(log_format: Literal["json", "text"]) -> None:
     renderers: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stytch_mcp.protect.bearer import BearerToken
-from stytch_mcp.protect.origins import PublicUrl, origin
+from stytch_mcp.protect.origins import PublicUrl, is_address, origin
 from stytch_mcp.protect.policy import AccessRules, fold
 
 _PROJECT_ID = re.compile(r"project-(test|live)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -33,6 +33,19 @@ def _split(value: object) -> object:
 
 def _each(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda values: tuple(check(value) for value in values))
+
+
+def _listen_address(value: str) -> str:
+    if value != "localhost" and not is_address(value):
+        raise ValueError("is not an IP address, for example 127.0.0.1 or 0.0.0.0")
+    return value
+
+
+def _credential(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not (text.isascii() and text.isprintable()) or text != text.strip():
+        raise ValueError("has characters that no HTTP header can carry")
+    return value
 
 
 def _project_id(value: str) -> str:
@@ -80,6 +93,7 @@ def _bearer_token(value: str) -> BearerToken:
     return BearerToken.parse(value)
 
 
+Credential = Annotated[SecretStr, AfterValidator(_credential)]
 List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, AfterValidator(origin)]
 BearerTokenList = Annotated[
@@ -95,7 +109,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, arbitrary_types_allowed=True)
 
     public_url: Origin = Field(description="The origin that clients know. The MCP URL is PUBLIC_URL/mcp.")
-    host: str = Field("127.0.0.1", description="The address to listen on. In a container: 0.0.0.0.")
+    host: Annotated[str, AfterValidator(_listen_address)] = Field(
+        "127.0.0.1", description="The address to listen on. In a container: 0.0.0.0."
+    )
     port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
     log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people.")
     max_body_bytes: int = Field(1_048_576, ge=1024, le=67_108_864, description="The largest request body.")
@@ -108,6 +124,7 @@ class Settings(BaseSettings):
     auth_issuers: Annotated[tuple[Literal["stytch", "oidc"], ...], NoDecode, BeforeValidator(_split)] = Field(
         ("stytch",), min_length=1, description="Whose tokens are accepted: stytch, oidc. The first is advertised first."
     )
+    auth_mode: Literal["oauth"] = Field("oauth", description="How callers prove who they are; so far oauth alone.")
     scope_mode: Literal["simple", "custom"] = Field(
         "simple", description="simple: who may come in may use every tool. custom: tools need scopes set up in Stytch."
     )
@@ -126,7 +143,7 @@ class Settings(BaseSettings):
     stytch_project_id: Annotated[str, AfterValidator(_project_id)] | None = Field(
         None, description="The Stytch project, which is also the audience of its tokens."
     )
-    stytch_secret: SecretStr | None = Field(None, description="The project's secret, to look up e-mail addresses.")
+    stytch_secret: Credential | None = Field(None, description="The project's secret, to look up e-mail addresses.")
     stytch_domain: Annotated[str, AfterValidator(_stytch_domain)] | None = Field(
         None, description="The project's own domain, the issuer: https://<name>.customers.stytch.com"
     )
@@ -160,6 +177,17 @@ class Settings(BaseSettings):
 
     def problems(self) -> Iterator[Problem]:
         """What is wrong with settings that are each right: a subclass adds to it."""
+        yield from self._issuer_problems()
+        for part in ("name", "digest"):
+            if len({getattr(token, part) for token in self.bearer_tokens}) < len(self.bearer_tokens):
+                yield Problem("BEARER_TOKENS", f"has two entries of the same {part}.")
+        if self.url.is_production and self.rules == AccessRules():
+            yield Problem(
+                "ALLOWED_EMAILS",
+                "nobody is allowed: set ALLOWED_EMAILS, ALLOWED_EMAIL_DOMAINS, ALLOWED_USERS or ALLOWED_ORGANIZATIONS.",
+            )
+
+    def _issuer_problems(self) -> Iterator[Problem]:
         if "stytch" in self.auth_issuers:
             for name in ("stytch_domain", "stytch_project_id"):
                 if getattr(self, name) is None:
@@ -168,11 +196,10 @@ class Settings(BaseSettings):
                 yield missing(type(self), "stytch_secret")
         if "oidc" in self.auth_issuers and self.oidc_issuer is None:
             yield missing(type(self), "oidc_issuer")
-        if self.url.is_production and self.rules == AccessRules():
-            yield Problem(
-                "ALLOWED_EMAILS",
-                "nobody is allowed: set ALLOWED_EMAILS, ALLOWED_EMAIL_DOMAINS, ALLOWED_USERS or ALLOWED_ORGANIZATIONS.",
-            )
+        if len(set(self.auth_issuers)) < len(self.auth_issuers):
+            yield Problem("AUTH_ISSUERS", "names an issuer twice.")
+        if {"stytch", "oidc"} <= set(self.auth_issuers) and self.oidc_issuer == self.stytch_domain:
+            yield Problem("OIDC_ISSUER", "is STYTCH_DOMAIN, whose tokens need the stricter rules of stytch alone.")
 
     def warnings(self) -> Iterator[str]:
         """What may be meant so, and often is not."""
@@ -218,6 +245,8 @@ def load(kind: type[SettingsT], env_file: Path | None = None) -> SettingsT:
     """
     try:
         settings = kind(_env_file=env_file)  # type: ignore[call-arg]
+    except UnicodeDecodeError:
+        raise SettingsError([Problem(str(env_file), "is not UTF-8 text.")]) from None
     except ValidationError as error:
         # What is left of the settings may be wrong together as well, and the person should read it all at once.
         rest = _without(kind, {str(entry["loc"][0]) for entry in error.errors()}, env_file)
@@ -263,7 +292,7 @@ def _problem(kind: type[Settings], entry: Mapping[str, Any]) -> Problem:
 
 def _given(value: object) -> str:
     text = ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
-    return textwrap.shorten(text, 80, placeholder="...")
+    return textwrap.shorten(re.sub(r"//[^/@]*@", "//...@", text), 80, placeholder="...")
 
 
 def _is_secret(field: FieldInfo) -> bool:

@@ -14,10 +14,10 @@ from urllib.parse import quote
 import httpx
 import stamina
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from stytch_mcp.protect.origins import origin
-from stytch_mcp.settings import Problem, Settings, missing
+from stytch_mcp.settings import Credential, Problem, Settings, missing
 
 from .constants import NAME, PUBLIC_URL, UPSTREAM_AUTH, UPSTREAM_URL
 
@@ -36,7 +36,7 @@ class UpstreamSettings(Settings):
     upstream_url: Annotated[str, AfterValidator(origin)] = Field(
         UPSTREAM_URL, description="The origin of the API behind the tools."
     )
-    upstream_token: SecretStr | None = Field(None, description="This server's own credential for that API.")
+    upstream_token: Credential | None = Field(None, description="This server's own credential for that API.")
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
@@ -107,22 +107,22 @@ class Upstream:
         try:
             response = await self._http.request(method, path, **content)
         except httpx.HTTPError as error:
-            raise _Passing(f"The notes API cannot be reached ({type(error).__name__}). Try again later.") from None
+            raise _Passing(f"The API behind this server is out of reach ({type(error).__name__}). Try again.") from None
         if response.is_success:
             return response
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise ToolError("The notes API refuses this server's credential. Its owner has to look at UPSTREAM_TOKEN.")
+            raise ToolError("The API behind this server refuses its credential. Its owner has to see to it.")
         if response.status_code == httpx.codes.NOT_FOUND:
-            raise ToolError("There is no such note. Use search to find the id of one.")
+            raise ToolError("There is nothing of that id. Use search to find one.")
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
-            raise _Passing(f"The notes API answered {response.status_code}. Try again later.")
-        raise ToolError(f"The notes API did not accept the request ({response.status_code}).")
+            raise _Passing(f"The API behind this server answered {response.status_code}. Try again later.")
+        raise ToolError(f"The API behind this server did not accept the request ({response.status_code}).")
 
     def _read(self, model: type[ModelT], response: httpx.Response) -> ModelT:
         try:
             return model.model_validate_json(response.content)
         except ValidationError:
-            raise ToolError("The notes API gave an answer that this server does not understand.") from None
+            raise ToolError("The API behind this server gave an answer that this server does not understand.") from None
 
 
 class _Passing(ToolError):

@@ -92,6 +92,23 @@ async def test_a_static_token_comes_in_beside_oauth(dev: dict[str, Any]) -> None
     assert (await post(dev["mcp_url"], STATIC_TOKEN + "x")).status_code == 401
 
 
+async def test_a_revoked_application_is_out_when_its_token_ends(dev: dict[str, Any]) -> None:
+    """The token itself holds until it expires, an hour at most by Stytch's default; it is not renewed any more."""
+    memory = Memory()
+    async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
+        await client.list_tools()
+    assert memory.tokens is not None
+    assert memory.client_info is not None
+    form = {"token": memory.tokens.refresh_token, "client_id": memory.client_info.client_id}
+    async with httpx.AsyncClient(base_url=dev["issuer"]) as stytch:
+        assert (await stytch.post("/v1/oauth2/revoke", data=form)).status_code == 200
+        refresh = {"grant_type": "refresh_token", "refresh_token": form["token"], "client_id": form["client_id"]}
+        assert (await stytch.post("/v1/oauth2/token", data=refresh)).status_code >= 400
+    assert (await post(dev["mcp_url"], memory.tokens.access_token)).status_code == 200
+    assert memory.tokens.expires_in is not None
+    assert memory.tokens.expires_in <= 3600
+
+
 async def test_health_says_that_clients_can_log_in(dev: dict[str, Any]) -> None:
     async with httpx.AsyncClient() as http:
         answer = await http.get(dev["mcp_url"].replace("/mcp", "/health"))

@@ -44,7 +44,7 @@ async def test_a_note_that_is_not_there_is_an_error_with_words(dev: dict[str, An
     async with logged_in(dev["mcp_url"]) as client:
         answer = await client.call_tool("fetch", {"id": note_id})
     assert answer.is_error
-    assert "There is no such note" in str(answer.content)
+    assert "There is nothing of that id" in str(answer.content)
 
 
 async def test_bad_arguments_are_an_error_with_words(dev: dict[str, Any]) -> None:

@@ -34,21 +34,18 @@ UNAUTHORIZED = 401
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, MCP-Session-Id, Mcp-Method, Mcp-Name"
 )
-RESPONSE_HEADERS = "WWW-Authenticate, MCP-Session-Id, Retry-After"
+RESPONSE_HEADERS = "WWW-Authenticate, MCP-Session-Id, Retry-After, X-Request-Id"
 
 PRINCIPAL = "stytch_mcp.principal"
 MESSAGE = "stytch_mcp.message"
 
 Authenticate = Callable[[str], Awaitable[Principal]]
 
-_PREFLIGHT = Response(
-    status_code=204,
-    headers={
-        "Access-Control-Allow-Methods": METHODS,
-        "Access-Control-Allow-Headers": REQUEST_HEADERS,
-        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
-    },
-)
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": METHODS,
+    "Access-Control-Allow-Headers": REQUEST_HEADERS,
+    "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+}
 
 log = structlog.get_logger("stytch_mcp.gate")
 
@@ -59,13 +56,15 @@ class Disconnected(Exception):
 
 @dataclass
 class Gate:
-    """ASGI middleware. `authenticate` turns a bearer string into an admitted principal or raises Refused.
+    """ASGI middleware, and the only way to the endpoint `mcp`: no route leads there.
 
-    An accepted request carries its `Principal` as `scope[PRINCIPAL]` and the parsed JSON-RPC message, if there is one,
-    as `scope[MESSAGE]`. `refusals` counts by reason code.
+    `authenticate` turns a bearer string into an admitted principal or raises Refused. An accepted request carries its
+    `Principal` as `scope[PRINCIPAL]` and the parsed JSON-RPC message, if there is one, as `scope[MESSAGE]`. `refusals`
+    counts by reason code.
     """
 
     app: ASGIApp
+    mcp: ASGIApp
     public_url: PublicUrl
     authenticate: Authenticate
     scopes: ScopePolicy
@@ -83,7 +82,7 @@ class Gate:
             send = self._with_cors(scope, headers, send)
             self._check_origin(scope, headers)
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-                await _PREFLIGHT(scope, receive, send)
+                await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send)
                 return
             if is_mcp(scope):
                 scope[PRINCIPAL] = principal = await self.authenticate(bearer_token(scope, headers))
@@ -94,7 +93,7 @@ class Gate:
             return
         except Disconnected:
             return
-        await self.app(scope, receive, send)
+        await (self.mcp if is_mcp(scope) else self.app)(scope, receive, send)
 
     def _check_host(self, headers: Headers) -> None:
         if not self.public_url.is_host(headers.getlist("host")):
@@ -105,9 +104,9 @@ class Gate:
 
         The documents under /.well-known are for everyone, so browsers may read them from anywhere.
         """
-        origin = headers.get("origin")
-        if origin is not None and not is_public(scope) and not self._is_allowed(origin):
-            raise Refused(reasons.WRONG_ORIGIN, f"Origin is {origin[:100]!r}")
+        origins = headers.getlist("origin")
+        if not is_public(scope) and (len(origins) > 1 or not all(map(self._is_allowed, origins))):
+            raise Refused(reasons.WRONG_ORIGIN, f"Origin is {', '.join(origins)[:100]!r}")
 
     def _is_allowed(self, origin: str) -> bool:
         return origin == self.public_url.origin or origin in self.allowed_origins
@@ -156,7 +155,8 @@ class Gate:
             issuer=refused.issuer,
             client_id=refused.client_id,
             method=scope["method"],
-            path=scope["path"][:100],
+            # Of any other path nothing is written down: somebody may have put a token there.
+            path=MCP_PATH if is_mcp(scope) else "(other)",
             request_id=request_id,
             status=reason.status,
         )
@@ -202,7 +202,8 @@ def bearer_token(scope: Scope, headers: Headers) -> str:
         raise Refused(reasons.REPEATED_HEADER, f"{len(values)} Authorization headers")
     scheme, _, token = values[0].strip().partition(" ")
     if scheme.lower() != "bearer":
-        raise Refused(reasons.NO_TOKEN, f"scheme is {scheme[:20]!r}")
+        # The scheme itself is not written down: without one, the token stands in its place.
+        raise Refused(reasons.NO_TOKEN, "the scheme is not Bearer")
     return token.strip()
 
 

@@ -52,7 +52,7 @@ def origin(text: str) -> str:
         raise ValueError("is not a URL") from None
     if parts.path or parts.query or parts.fragment or parts.username is not None or "?" in text or "#" in text:
         raise ValueError(f"has more than scheme, host and port: {parts.scheme}://{parts.netloc.rpartition('@')[2]}")
-    if not (_HOST_NAME.fullmatch(host) or _is_address(host)) or parts.netloc.endswith(":"):
+    if not (_HOST_NAME.fullmatch(host) or is_address(host)) or parts.netloc.endswith(":"):
         raise ValueError("has no valid host name")
     if text != text.lower():
         raise ValueError(f"has capital letters, and clients compare it byte by byte: {text.lower()}")
@@ -67,10 +67,11 @@ def origin(text: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether this is an IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -101,7 +101,7 @@ class Remembered(Generic[T]):
         self._keep_for = keep_for
         self._clock = clock
         self._answer: tuple[T, float] | None = None
-        self._failure: tuple[Unavailable, float] | None = None
+        self._failure: tuple[str, int, float] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -126,7 +126,7 @@ class Remembered(Generic[T]):
         answer = self.known
         if answer is None:
             assert self._failure is not None
-            raise self._failure[0]
+            raise Unavailable(*self._failure[:2])
         return answer
 
     async def refresh(self) -> None:
@@ -141,7 +141,7 @@ class Remembered(Generic[T]):
 
     def _start(self) -> asyncio.Task[None] | None:
         if self._task is None or self._task.done():
-            if self._failure is not None and self._clock() - self._failure[1] < RETRY_SECONDS:
+            if self._failure is not None and self._clock() - self._failure[2] < RETRY_SECONDS:
                 return None
             self._task = asyncio.get_running_loop().create_task(self._ask())
         return self._task
@@ -150,7 +150,7 @@ class Remembered(Generic[T]):
         try:
             answer = await self._fetch()
         except Unavailable as error:
-            self._failure = (error, self._clock())
+            self._failure = (str(error), error.retry_after, self._clock())
             log.warning("unavailable", detail=str(error))
         else:
             self._failure = None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import textwrap
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ MAX_TOKEN_BYTES = 8 * 1024
 LEEWAY_SECONDS = 30
 REMEMBER_SECONDS = 60.0
 REMEMBER_TOKENS = 2048
+LONGEST_DETAIL = 120
 TYPES = (None, "jwt", "at+jwt", "application/at+jwt")
 # Beyond it a float no longer tells seconds apart.
 MAX_TIME = 2**53
@@ -181,4 +181,4 @@ def _about(principal: Principal, reason: Reason, detail: str) -> Refused:
 
 def _short(value: object) -> str:
     """A claim as it may stand in a log: bounded, and never the token itself."""
-    return textwrap.shorten(repr(value), 120, placeholder="...")
+    return repr(value)[:LONGEST_DETAIL]

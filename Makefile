@@ -50,6 +50,7 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 
 bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
 	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
+	@$(BIN)/python -m compileall -q $(BUILD)/bench/notes-mcp/src # as pip does when it installs
 	@PYTHONPATH=$(BUILD)/bench/notes-mcp/src:$(BUILD)/bench/notes-mcp/tests $(BIN)/python benchmarks $(ARGS)
 
 clean: ## what the commands above made

@@ -1,0 +1,93 @@
+"""The servers that are compared, each as a process: python servers.py KIND, settings from the environment.
+
+`protected` is the baked server. `open` is the same without the gate: a principal and the message are put on the scope
+instead, so that the endpoint behind it does the same work. `bare` is the SDK's own application with one tool.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+KINDS: Final = ("protected", "open", "bare")
+REPORT: Final = "/bench"
+
+
+def bare() -> None:
+    """As small as the SDK's documentation has it."""
+    import uvicorn
+    from mcp.server.mcpserver import MCPServer
+
+    server = MCPServer("bare")
+
+    @server.tool()
+    async def whoami() -> str:
+        """Answers."""
+        return "nobody"
+
+    app = server.streamable_http_app(stateless_http=True, json_response=True)
+    watch(app)
+    uvicorn.run(app, port=int(os.environ["PORT"]), access_log=False, log_level="warning")
+
+
+def baked(*, gate: bool) -> None:
+    """The way of `serve`, with a hand on the application."""
+    from starlette.middleware import Middleware
+    from stytch_mcp import logs, serving
+    from stytch_mcp.app import create_app
+    from stytch_mcp.settings import load
+
+    server = importlib.import_module("notes_mcp.server").SERVER
+    settings = load(server.settings)
+    logs.configure(settings.log_format)
+    app = create_app(settings, server)
+    if not gate:
+        (protection,) = app.user_middleware
+        app.user_middleware[:] = [Middleware(Inject, mcp=cast("ASGIApp", protection.kwargs["mcp"]))]
+    watch(app)
+    serving.run(app, settings)
+
+
+class Inject:
+    """Stands where the gate stands, and leaves on the scope what it leaves there."""
+
+    def __init__(self, app: ASGIApp, mcp: ASGIApp) -> None:
+        from stytch_mcp.protect import gate, issuers
+
+        self._app, self._mcp = app, mcp
+        claims = json.loads(os.environ["CLAIMS"])
+        principal = issuers.stytch(claims["iss"], claims["aud"][0]).principal(claims)
+        self._found = {gate.PRINCIPAL: principal, gate.MESSAGE: {"method": "tools/call"}}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.update(self._found)
+        await (self._mcp if scope.get("path") == "/mcp" else self._app)(scope, receive, send)
+
+
+def watch(app: Starlette) -> None:
+    """Adds REPORT: the longest stall of the loop since it was last asked, in seconds, and what is imported."""
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+    from ticker import Ticker
+
+    ticker = Ticker()
+
+    async def report(_: Request) -> JSONResponse:
+        return JSONResponse({"stall": ticker.take()[0], "modules": sorted(sys.modules)})
+
+    app.router.routes.append(Route(REPORT, report))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "bare":
+        bare()
+    else:
+        baked(gate=sys.argv[1] == "protected")

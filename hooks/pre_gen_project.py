@@ -27,8 +27,9 @@ PARTS_OF_A_SERVER = {"kit", "local", "src", "stytch_mcp", "stytch_mcp_kit", "tes
 # Commands that a server's own environment has before its own is added; tests/test_hooks.py compares.
 COMMANDS = set(
     """
-    activate coverage coverage3 dmypy dotenv hatchling httpx httpx2 hypothesis idna jsonschema markdown-it mcp mypy
-    mypyc normalizer pip pip3 pygmentize pytest python python3 ruff stubgen stubtest trove-classifiers uv uvicorn uvx
+    activate cffi-gen-src coverage coverage3 dmypy dotenv hatchling httpx httpx2 hypothesis idna jsonschema markdown-it
+    mcp mypy mypyc normalizer pip pip3 pygmentize pytest python python3 ruff stubgen stubtest
+    trove-classifiers uv uvicorn uvx
     """.split()
 )
 
@@ -59,10 +60,10 @@ def name_problem(name: str) -> str | None:
         return f"{package} is a word of the Python language, {name}-mcp would do"
     if package in sys.stdlib_module_names:
         return f"{package} would hide a module of Python's standard library, {name}-mcp would do"
-    if name in COMMANDS:
-        return f"{name} would replace a command of the server's own environment, {name}-mcp would do"
     if package in DEPENDENCIES:
         return f"{package} would hide a package that the server needs, {name}-server would do"
+    if name in COMMANDS:
+        return f"{name} would replace a command of the server's own environment, {name}-mcp would do"
     if package in PARTS_OF_A_SERVER:
         return f"{package} is the name of another part of every server, choose a different one"
     return None

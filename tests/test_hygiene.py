@@ -60,7 +60,7 @@ def test_the_patterns_find_what_they_are_for() -> None:
         assert INDEX_ADDRESS.search(line)
     for line in ["see /root" + "/x", "at /home/ada" + "/x", '"/work' + '/x"']:
         assert MACHINE_PATH.search(line)
-    for line in ["https://a.example/work/x", "$HOME/work/x", "./work/x", "--no-emit-index-" + "url"]:
+    for line in ["https://a.example/root/x", "$HOME/root/x", "./root/x", "--no-emit-index-" + "url"]:
         assert not MACHINE_PATH.search(line)
         assert not INDEX_ADDRESS.search(line)
 

@@ -20,9 +20,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from stytch_mcp.protect.bearer import BearerToken
 from stytch_mcp.protect.origins import PublicUrl, is_address, origin
 from stytch_mcp.protect.policy import AccessRules, fold
+from stytch_mcp.protect.scopes import SCOPE_NAME
 
 _PROJECT_ID = re.compile(r"project-(test|live)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 def _split(value: object) -> object:
@@ -71,7 +71,7 @@ def _issuer(value: str) -> str:
 
 
 def _scope(value: str) -> str:
-    if not _SCOPE.fullmatch(value):
+    if not SCOPE_NAME.fullmatch(value):
         raise ValueError(f"has {value!r}, which is not a scope name")
     return value
 
@@ -89,17 +89,13 @@ def _email_domain(value: str) -> str:
     return fold(value)
 
 
-def _bearer_token(value: str) -> BearerToken:
-    return BearerToken.parse(value)
-
-
 Credential = Annotated[SecretStr, AfterValidator(_credential)]
 List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, AfterValidator(origin)]
 BearerTokenList = Annotated[
     tuple[BearerToken, ...],
     NoDecode,
-    BeforeValidator(lambda value: tuple(_bearer_token(part) for part in _split(value))),
+    BeforeValidator(lambda value: tuple(map(BearerToken.parse, _split(value)))),
 ]
 
 

@@ -17,12 +17,12 @@ from datetime import time as time_of_day
 from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.reasons import BEARER_ENDED, Refused
 from stytch_mcp.protect.remote import Clock
+from stytch_mcp.protect.scopes import SCOPE_NAME
 
 ISSUER = "bearer-token"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 # RFC 6750 section 2.1: what may follow "Bearer ".
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
@@ -46,7 +46,7 @@ class BearerToken:
             # Without the name: where the parts are in the wrong order, that is the token.
             raise ValueError("the second part of an entry is the SHA-256 of the token, 64 hex digits, never the token")
         for scope in scopes.split():
-            if not _SCOPE.fullmatch(scope):
+            if not SCOPE_NAME.fullmatch(scope):
                 raise ValueError(f"{name}: {scope!r} is not a scope")
         try:
             last_day = date.fromisoformat(until) if until else None

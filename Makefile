@@ -12,8 +12,9 @@ LOCKING := $(BUILD)/lock
 INSPECTOR := $(BUILD)/inspector
 NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
 UV := $(BIN)/uv
+# With their extras: pip before 23.3 looks for `name[extra]` apart from the pinned `name`.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
+	--no-strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
 
 export PYTHONDONTWRITEBYTECODE := 1
 

@@ -7,7 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import pytest
 import yaml
 from bake import ROOT, TEMPLATE, project_files
 from conftest import Bake, Run
-from locks import REQUIREMENT, normalized, versions
+from locks import REQUIREMENT, extras, normalized, versions
+from packaging.requirements import Requirement
 
 LOCKS = [
     Path("requirements.lock"),
@@ -100,6 +101,20 @@ def test_the_locks_hold_what_the_projects_ask_for(default: Path) -> None:
             assert normalized(name[0]) in versions(folder / lock), requirement
             assert "<" in requirement, f"{requirement} is not capped"
     assert versions(default / "requirements.lock").keys() >= {"hatchling", "editables"}
+
+
+def test_a_lock_names_the_extras_that_are_asked_for() -> None:
+    """Or pip before 23.3, which Debian 12 and Python 3.11 bring, fails when a newer version is published."""
+    for lock in LOCKS:
+        locked = extras(ROOT / lock)
+        for distribution in distributions():
+            if normalized(distribution.name) not in locked:
+                continue
+            for asked in map(Requirement, distribution.requires or []):
+                if asked.marker is None or asked.marker.evaluate({"extra": ""}):
+                    assert asked.extras <= locked[normalized(asked.name)], (
+                        f"{lock}: {distribution.name} asks for {asked}"
+                    )
 
 
 def copied_patterns(template: Path) -> list[str]:

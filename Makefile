@@ -8,8 +8,12 @@ BUILD := build
 BAKED := $(BUILD)/notes-mcp
 DEMO := $(VENV)/installed-demo
 DEV := $(VENV)/installed-dev
+DOCS := $(VENV)/installed-docs
 LOCKING := $(BUILD)/lock
 INSPECTOR := $(BUILD)/inspector
+SITE := $(BUILD)/sitetools
+SITE_FILES := sitetools/package.json sitetools/package-lock.json
+DIAGRAMS := docs/assets/vendor/mermaid.tiny.js
 NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
 UV := $(BIN)/uv
 # With their extras: pip before 23.3 looks for `name[extra]` apart from the pinned `name`.
@@ -19,7 +23,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock bench clean
+.PHONY: help demo test lint lock bench docs site generate clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -31,6 +35,7 @@ demo: $(DEMO) ## scaffold a protected MCP server and log a real client in, offli
 
 test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skipped
 	@$(MAKE) --no-print-directory $(INSPECTOR)/installed || echo 'Going on without MCP Inspector.'
+	@$(MAKE) --no-print-directory $(DIAGRAMS) || echo 'Going on without the diagrams of the site.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(DEV) ## style and types, of the template's own Python and of a bake
@@ -48,14 +53,24 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	cp $(LOCKING)/notes-mcp/requirements*.lock '$(TEMPLATE)'
 	$(COMPILE) --group dev '$(TEMPLATE)/requirements-dev.lock' --output-file requirements-dev.lock
 	$(COMPILE) --group demo --constraints requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) --group docs --constraints requirements-dev.lock --output-file requirements-docs.lock
 
 bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
 	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
 	@$(BIN)/python -m compileall -q $(BUILD)/bench/notes-mcp/src # as pip does when it installs
 	@PYTHONPATH=$(BUILD)/bench/notes-mcp/src:$(BUILD)/bench/notes-mcp/tests $(BIN)/python benchmarks $(ARGS)
 
+docs: $(DEV) $(DIAGRAMS) ## the site, on this machine, as you write
+	$(BIN)/mkdocs serve --livereload $(ARGS)
+
+site: $(DOCS) $(DIAGRAMS) ## the site as it is published, in build/site
+	$(BIN)/mkdocs build --strict
+
+generate: $(DEV) ## the pages that are made from the code
+	$(BIN)/python sitetools/generate.py
+
 clean: ## what the commands above made
-	rm -rf $(VENV) $(BUILD)
+	rm -rf $(VENV) $(BUILD) docs/assets/vendor
 
 $(DEMO): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, for example: make PYTHON=python3.12")'
@@ -65,6 +80,19 @@ $(DEMO): requirements.lock
 
 $(DEV): $(DEMO) requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(DOCS): requirements-docs.lock
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements-docs.lock
+	@touch $@
+
+$(DIAGRAMS): $(SITE)/installed
+	@mkdir -p $(@D) && cp $(SITE)/node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js $@
+
+$(SITE)/installed: $(SITE_FILES)
+	@rm -rf $(SITE) && mkdir -p $(SITE) && cp $(SITE_FILES) sitetools/.npmrc $(SITE)
+	@cd $(SITE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Of all install scripts only that of `node` runs: it fetches the Node.js for this platform.

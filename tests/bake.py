@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from cookiecutter.main import cookiecutter
 
@@ -55,12 +56,16 @@ def user_config(folder: Path) -> Path:
     return config
 
 
-def bake_defaults(output: Path) -> Path:
-    """Bake the defaults into a new folder of `output` and return it, without the hooks, which only talk here."""
+def bake_defaults(output: Path, answers: dict[str, Any] | None = None) -> Path:
+    """Bake the defaults, but for `answers`, into a new folder of `output` and return it.
+
+    Without the hooks, which only talk here.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = cookiecutter(
             str(copy_template(Path(scratch, "template"))),
             no_input=True,
+            extra_context=answers,
             output_dir=str(output),
             config_file=str(user_config(Path(scratch))),
             accept_hooks=False,

@@ -1,0 +1,48 @@
+"""The commands, as their own help prints them."""
+
+from collections.abc import Iterator
+
+import click
+from markdown_text import page
+
+WIDTH = 88
+TITLE_LEVEL = 2
+OF_THE_SERVER = {"serve", "token", "health", "mau"}
+SETTINGS = "Settings (environment variables):"
+
+
+def pages() -> dict[str, str]:
+    """reference/commands.md"""
+    from stytch_mcp.cli import ServerModule, cli
+
+    server = ServerModule("notes-mcp", "notes_mcp.server")
+    installed = ", ".join(f"`{name}`" for name in sorted(cli.commands.keys() & OF_THE_SERVER))
+    parts = [
+        "The command of a server has the server's own name: here `notes-mcp`. In a checkout it is "
+        f"`.venv/bin/notes-mcp`. {installed} belong to the server and are installed with it; the others come with the "
+        "kit and work from a checkout only.",
+    ]
+    for path, text in _help(cli, "notes-mcp", None, server):
+        parts += [f"{'#' * min(4, TITLE_LEVEL + path.count(' '))} {path}", f"```text\n{text}\n```"]
+    return {"docs/reference/commands.md": page("Commands", "Every command with its help.", ["operation"], *parts)}
+
+
+def _help(
+    command: click.Command, path: str, parent: click.Context | None, server: object
+) -> Iterator[tuple[str, str]]:
+    name = path.rpartition(" ")[2]
+    context = click.Context(
+        command, info_name=name, parent=parent, obj=server, terminal_width=WIDTH, max_content_width=WIDTH
+    )
+    yield path, _without_settings(command.get_help(context))
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            child = command.get_command(context, each)
+            assert child is not None
+            yield from _help(child, f"{path} {each}", context, server)
+
+
+def _without_settings(text: str) -> str:
+    """The list of settings has a page of its own."""
+    head, found, _ = text.partition(SETTINGS)
+    return f"{head}{SETTINGS}\n  ... see the page Settings" if found else head.rstrip()

@@ -1,0 +1,91 @@
+"""Hooks of MkDocs: the repository's address, diagrams only where there are some, llms.txt and llms-full.txt."""
+
+import re
+import tomllib
+from html import unescape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import markdown
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import Files
+from mkdocs.structure.nav import Navigation
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
+UNKNOWN_OWNER = "OWNER"
+MERMAID = re.compile(r'<script src="[^"]*mermaid\.tiny\.js"></script>\s*')
+SNIPPET = re.compile(r"^\s*(-+8<-+)", re.MULTILINE)
+
+_pages: list[tuple[Page, str]] = []
+
+
+def repository() -> str:
+    """The address of the repository, from pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["urls"]["Repository"])
+
+
+def pages_address(address: str) -> str:
+    """Where GitHub Pages serves the site of a repository."""
+    _, owner, name = urlsplit(address).path.split("/")
+    return f"https://{owner.lower()}.github.io/{name}/"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Links to the repository and to edit a page, once it has an owner."""
+    _pages.clear()
+    address = repository()
+    if f"/{UNKNOWN_OWNER}/" not in address:
+        config.repo_url = address
+        config.edit_uri = "edit/main/docs/"
+        config.site_url = pages_address(address)
+        config.theme["features"].append("content.action.edit")
+    return config
+
+
+def on_page_markdown(markdown: str, /, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
+    """Remembers a page as text, with its snippets in place."""
+    _pages.append((page, _resolved(markdown, config)))
+    return markdown
+
+
+def on_post_page(output: str, /, *, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001
+    """Takes the diagram library, by far the largest file, from pages without a diagram."""
+    return output if 'class="mermaid"' in output else MERMAID.sub("", output)
+
+
+def on_nav(nav: Navigation, /, *, config: MkDocsConfig, files: Files) -> Navigation:  # noqa: ARG001
+    """Remembers the order."""
+    _order[:] = [page.file.src_uri for page in nav.pages]
+    return nav
+
+
+_order: list[str] = []
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Writes llms.txt, a list of the pages, and llms-full.txt, all of their text."""
+    pages = sorted(_pages, key=lambda entry: _order.index(entry[0].file.src_uri))
+    base = config.site_url or "/"
+    lines = [f"# {config.site_name}", "", f"> {str(config.site_description).strip()}", ""]
+    section = None
+    for page, _ in pages:
+        title = page.parent.title if page.parent else "Start"
+        if title != section:
+            lines += ["", f"## {title}", ""]
+            section = title
+        about = page.meta.get("description")
+        lines.append(f"- [{unescape(str(page.title))}]({base}{page.url}){f': {about}' if about else ''}")
+    site = Path(config.site_dir)
+    (site / "llms.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = "\n\n---\n\n".join(f"Source: {base}{page.url}\n\n{text.strip()}" for page, text in pages)
+    (site / "llms-full.txt").write_text(text + "\n", encoding="utf-8")
+
+
+def _resolved(text: str, config: MkDocsConfig) -> str:
+    if not SNIPPET.search(text):
+        return text
+    name = "pymdownx.snippets"
+    converter = markdown.Markdown(extensions=[name], extension_configs={name: config.mdx_configs[name]})
+    return "\n".join(converter.preprocessors["snippet"].run(text.split("\n")))

@@ -1,0 +1,174 @@
+"""The site: built strictly, nothing broken, nothing left out, nothing that does not exist."""
+
+import datetime
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+import yaml
+from bake import ROOT
+from conftest import Run
+from site_pages import DOCS, FRONT_MATTER, GENERATED, build, built_pages, is_generated, links, soup, sources
+
+MOST_WORDS = 1500
+WITHOUT_LIMIT = {"sop.md"}
+BASE = "https://site.example/"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site."""
+    destination = tmp_path_factory.mktemp("site")
+    said = build(destination)
+    assert "WARNING" not in said
+    return destination
+
+
+def address(site: Path, page: Path) -> str:
+    """Where a page would be served."""
+    return BASE + str(page.relative_to(site)).removesuffix("index.html")
+
+
+def test_every_internal_link_and_anchor_leads_somewhere(site: Path) -> None:
+    checked, broken = 0, []
+    for page in built_pages(site):
+        for link in links(page):
+            target = urlsplit(urljoin(address(site, page), link))
+            if f"{target.scheme}://{target.netloc}/" != BASE:
+                continue
+            file = site / unquote(target.path).lstrip("/")
+            file = file / "index.html" if file.is_dir() else file
+            checked += 1
+            if not file.is_file() or (
+                target.fragment and file.suffix == ".html" and soup(file).find(id=unquote(target.fragment)) is None
+            ):
+                broken.append(f"{page.relative_to(site)} -> {link}")
+    assert checked > 1000
+    assert not [each for each in broken if not each.endswith("mermaid.tiny.js")]
+
+
+def external_links(site: Path) -> set[str]:
+    """Every address of somebody else that a reader can click on."""
+    found = set()
+    for page in built_pages(site):
+        for element in soup(page).select("article a[href], footer a[href], header a[href]"):
+            target = urlsplit(str(element["href"]))
+            if target.scheme and f"{target.scheme}://{target.netloc}/" != BASE:
+                found.add(str(element["href"]))
+    return found
+
+
+def test_every_external_link_is_in_one_list_with_a_date(site: Path) -> None:
+    listed = yaml.safe_load((DOCS / "links.yaml").read_text(encoding="utf-8"))
+    assert {entry["url"] for entry in listed} == external_links(site)
+    for entry in listed:
+        assert entry["what"]
+        assert isinstance(entry["checked_on"], datetime.date)
+        assert entry["how"] in {"stored copy", "live"}
+
+
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+    for page in [*built_pages(site), site / "404.html"]:
+        for element in soup(page).select("[src], link[href]"):
+            if element.name == "a" or "canonical" in (element.get("rel") or []):
+                continue
+            source = str(element.get("src") or element.get("href"))
+            assert not urlsplit(source).netloc, f"{page}: {source}"
+
+
+def test_a_page_has_a_title_and_a_description() -> None:
+    for page in sources():
+        head = FRONT_MATTER.match(page.read_text(encoding="utf-8"))
+        assert head, page
+        meta = yaml.safe_load(head[0].strip("-\n"))
+        assert meta["title"], page
+        assert meta["description"], page
+
+
+def test_no_page_is_too_long() -> None:
+    words = {
+        str(page.relative_to(DOCS)): len(page.read_text(encoding="utf-8").split())
+        for page in sources()
+        if not is_generated(page)
+    }
+    assert len(words) > 30
+    assert not {name: count for name, count in words.items() if count > MOST_WORDS and name not in WITHOUT_LIMIT}
+
+
+def test_the_generated_pages_are_what_the_code_says(tmp_path: Path, run: Run, python: str) -> None:
+    run(python, "sitetools/generate.py", tmp_path, cwd=ROOT)
+    fresh = {path.relative_to(tmp_path): path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.md")}
+    assert fresh
+    kept = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in sources() if is_generated(path)}
+    assert fresh.keys() == kept.keys(), "run: make generate"
+    assert not [str(path) for path in fresh if fresh[path] != kept[path]], "run: make generate"
+
+
+def test_llms_txt_has_every_page(site: Path) -> None:
+    listing = (site / "llms.txt").read_text(encoding="utf-8")
+    text = (site / "llms-full.txt").read_text(encoding="utf-8")
+    for page in built_pages(site):
+        where = "/" + str(page.relative_to(site)).removesuffix("index.html")
+        assert f"]({where})" in listing, where
+        assert f"Source: {where}\n" in text, where
+    assert "--8<--" not in text
+    assert GENERATED in text
+
+
+def test_the_address_of_the_repository_stands_once() -> None:
+    address = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+    assert "repo_url" not in (ROOT / "mkdocs.yml").read_text()
+    code = """if True:
+        import sys
+        sys.path.insert(0, "sitetools")
+        import hooks
+        from mkdocs.config import load_config
+        hooks.repository = lambda: sys.argv[1]
+        config = hooks.on_config(load_config())
+        print(config.repo_url, config.site_url, "content.action.edit" in config.theme["features"])
+    """
+
+    def configured(where: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", code, where], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    assert "/OWNER/" in address, "this test goes when the repository has an owner"
+    assert configured(address) == "None None False" or configured(address).endswith("False")
+    where = "https://github.com/Ada/cookiecutter-stytch-mcp"
+    assert configured(where) == f"{where} https://ada.github.io/cookiecutter-stytch-mcp/ True"
+
+
+def test_diagrams_are_only_where_they_are_needed(site: Path) -> None:
+    with_diagram = {page for page in built_pages(site) if soup(page).select(".mermaid")}
+    with_script = {page for page in built_pages(site) if "mermaid.tiny.js" in page.read_text(encoding="utf-8")}
+    assert with_diagram
+    assert with_diagram == with_script
+
+
+def test_zensical_builds_it_too(tmp_path: Path, run: Run) -> None:
+    """What comes after mkdocs-material builds the same pages from the same file."""
+    zensical = Path(sys.executable).with_name("zensical")
+    config = tmp_path / "mkdocs.yml"
+    assert zensical.exists()
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    text = text.replace("docs_dir: docs", f"docs_dir: {DOCS}").replace('base_path: ["."]', f'base_path: ["{ROOT}"]')
+    text = text.replace("site_dir: build/site", f"site_dir: {tmp_path / 'out'}")
+    text = text.replace("- sitetools/hooks.py", f"- {ROOT / 'sitetools' / 'hooks.py'}")
+    config.write_text(text, encoding="utf-8")
+    run(zensical, "build", "--config-file", config, cwd=tmp_path)
+    for page in sources():
+        relative = page.relative_to(DOCS)
+        name = relative.parent if relative.stem == "index" else relative.with_suffix("")
+        assert (tmp_path / "out" / name / "index.html").is_file(), relative
+
+
+def test_the_search_index_has_every_page(site: Path) -> None:
+    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+    found = {re.sub("#.*", "", entry["location"]) for entry in index["docs"]}
+    assert found == {str(page.relative_to(site)).removesuffix("index.html") for page in built_pages(site)}

@@ -443,6 +443,53 @@ def test_the_asynchronous_client_makes_the_same_calls(sdk: Sdk, client_id: str) 
     assert verified(sdk, anyio.run(log_in_and_consent)).client_id == client_id
 
 
+MEMBER = "bo@corp.example"
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {},
+        {"scope": "openid"},
+        {"claims": {"scope": ""}},
+        {"resources": ["https://notes.example.com/mcp"]},
+        {"claims": {"aud_extra": 1, "ext": {"deep": [1]}}},
+        {"claims": {"jti": None}},
+        {"header": {"typ": "at+jwt"}},
+        {"header": {"typ": None}},
+        {"email": MEMBER},
+        {"email": MEMBER, "scope": "notes:read notes:write"},
+    ],
+    ids=str,
+)
+def test_the_sdk_accepts_what_our_verifier_accepts(sdk: Sdk, wishes: dict[str, Any]) -> None:
+    sdk.control("users", email=MEMBER, organization="corp")
+    sdk.control("settings", aud_resources="append")
+    token = sdk.control("mint", **wishes)["token"]
+    ours = verified(sdk, token)
+    claims: Any = (sdk.b2b if "email" in wishes else sdk.consumer).idp.introspect_access_token_local(token)
+    assert claims is not None
+    assert (claims.subject, claims.issuer, claims.expires_at) == (ours.subject, sdk.config.domain, ours.expires_at)
+    assert set(claims.scope.split()) == ours.scopes
+    assert set(claims.audience) == set(ours.claims["aud"])
+
+
+@pytest.mark.parametrize("wishes", [{"nbf": 20}, {"iat": 20}, {"exp": -20}, {"aud": None}], ids=str)
+def test_where_our_verifier_is_wider_than_the_sdk(sdk: Sdk, wishes: dict[str, int | None]) -> None:
+    """Half a minute for clocks that differ, and an audience that is no list (RFC 7519 section 4.1.3)."""
+    changed = {
+        name: sdk.config.project_id if seconds is None else int(sdk.config.clock()) + seconds
+        for name, seconds in wishes.items()
+    }
+    token = sdk.control("mint", claims=changed)["token"]
+    assert verified(sdk, token).subject.startswith("user-")
+    try:
+        claims = sdk.consumer.idp.introspect_access_token_local(token)
+    except ValueError:  # what pydantic raises
+        claims = None
+    assert claims is None
+
+
 def test_the_sdk_takes_other_tokens_for_access_tokens(sdk: Sdk) -> None:
     """Why the server does not verify with the SDK: one key set, issuer and audience for every kind of token."""
     machine = sdk.control("mint", kind="m2m")["token"]

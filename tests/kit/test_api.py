@@ -263,6 +263,31 @@ async def test_users_are_made_found_changed_and_deleted(local: Local) -> None:
     assert (await local.api(f"/v1/users/{made['user_id']}", "GET")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"operator": "XOR", "operands": []}, {"operands": ["x"]}, {"operands": {"x": 1}}, []]
+)
+async def test_a_search_that_is_malformed_is_400(local: Local, wrong: Any) -> None:
+    assert stytch_error(await local.api("/v1/users/search", query=wrong)) == (400, "bad_request")
+
+
+async def test_a_person_deleted_after_the_mail_does_not_log_in(local: Local) -> None:
+    sent = (await local.api("/v1/otps/email/login_or_create", email="ada@example.com")).json()
+    await local.api("/v1/magic_links/email/login_or_create", email="ada@example.com")
+    link = (await local.http.get("/_test/otp", params={"email": "ada@example.com"})).json()["magic_link"]
+    await local.api(f"/v1/users/{sent['user_id']}", "DELETE")
+    code = await local.api("/v1/otps/authenticate", method_id=sent["email_id"], code="000000")
+    assert stytch_error(code) == (401, "unable_to_auth_otp_code")
+    linked = await local.api("/v1/magic_links/authenticate", token=query(link)["token"])
+    assert stytch_error(linked) == (401, "unable_to_auth_magic_link")
+
+
+async def test_what_is_not_there_is_404(local: Local) -> None:
+    revoked = await local.api(f"/v1/users/{local.user_id}/connected_apps/nobody/revoke")
+    assert stytch_error(revoked) == (404, "connected_app_not_found")
+    wrong = await local.api("/v1/connected_apps/clients", client_type="x")
+    assert stytch_error(wrong) == (400, "invalid_connected_app_type")
+
+
 async def test_searches_go_on_from_a_cursor(local: Local) -> None:
     pages = [await local.api("/v1/users/search", limit=1), await local.api("/v1/users/search", limit=1, cursor="1")]
     assert [page.json()["results_metadata"] for page in pages] == [

@@ -290,6 +290,8 @@ async def test_discovery_proves_an_address_and_then_offers_organizations(local: 
     token = {"intermediate_session_token": found["intermediate_session_token"]}
     listed = await post(local, "discovery/organizations", **token)
     assert len(listed["discovered_organizations"]) == 3
+    both = await local.api("/v1/b2b/discovery/organizations", **token, session_token="x")
+    assert stytch_error(both) == (400, "bad_request")
     exchange = "discovery/intermediate_sessions/exchange"
     refused = await local.api(f"/v1/b2b/{exchange}", **token, organization_id="other")
     assert refused.status_code == 403

@@ -135,6 +135,59 @@ async def test_a_link_by_mail_works_once_and_with_its_verifier(local: Local) -> 
         extra = {"code_verifier": verifier} if verifier else {}
         assert (await local.api("/v1/magic_links/authenticate", **token, **extra)).status_code == expected
     assert (await local.api("/v1/oauth/authenticate", **token)).status_code == 401
+    await local.api("/v1/magic_links/email/login_or_create", **request)
+    link = (await local.http.get("/_test/otp", params={"email": "ada@example.com"})).json()["magic_link"]
+    token = {"token": query(link)["token"], "code_verifier": VERIFIER}
+    unexpected = await local.api("/v1/magic_links/authenticate", **token)
+    assert stytch_error(unexpected) == (400, "pkce_did_not_expect_code_verifier")
+
+
+@pytest.mark.parametrize("product", ["otps", "magic_links"])
+async def test_send_makes_nobody_a_user(local: Local, product: str) -> None:
+    known = await local.api(f"/v1/{product}/email/send", email="ada@example.com")
+    assert known.json()["user_id"] == local.user_id
+    assert "user_created" not in known.json()
+    nobody = await local.api(f"/v1/{product}/email/send", email="new@example.com")
+    assert stytch_error(nobody) == (404, "email_not_found")
+    assert len(local.app.state.project.users) == 2
+
+
+async def test_social_log_in_makes_a_user_of_whom_nobody_knows(local: Local) -> None:
+    back, welcome = "https://notes.example.com/back", "https://notes.example.com/welcome"
+    await local.control("users", email="bo@corp.example", organization="corp")
+    params = {"public_token": local.config.public_token, "login_redirect_url": back, "signup_redirect_url": welcome}
+    for email, url, known in (
+        ("ada@example.com", back, True),
+        ("new@example.com", welcome, False),
+        ("bo@corp.example", welcome, False),
+    ):
+        before = set(local.app.state.project.users)
+        start = await local.http.get("/v1/public/oauth/google/start", params={**params, "login_hint": email})
+        assert start.headers["location"].startswith(f"{url}?")
+        assert set(local.app.state.project.users) == before, "not before the log-in is complete"
+        body = (await local.api("/v1/oauth/authenticate", token=query(start.headers["location"])["token"])).json()
+        assert (body["user_id"] in before) is known
+        assert body["user"]["emails"][0]["email"] == email
+        assert body["user"]["emails"][0]["verified"] is True
+
+
+async def test_a_session_tells_what_its_person_may(local: Local) -> None:
+    await local.control("users", email="ada@example.com", scopes=["notes:read"], code="000000")
+    token = {"session_token": (await session(local))["session_token"]}
+
+    async def asked(**check: str) -> httpx.Response:
+        return await local.api("/v1/sessions/authenticate", **token, authorization_check=check)
+
+    allowed = await asked(resource_id="notes", action="read")
+    assert allowed.json()["verdict"] == {"authorized": True, "granting_roles": ["may_notes_read"]}
+    for action in ("write", "burn"):
+        assert stytch_error(await asked(resource_id="notes", action=action)) == (403, "session_authorization_error")
+    made = await local.control("users", email="bo@corp.example", organization="corp")
+    token = {"session_jwt": (await local.control("mint", kind="session", email="bo@corp.example"))["token"]}
+    for organization, status in ((made["organization_id"], 200), ("organization-test-other", 403)):
+        check = {"organization_id": organization, "resource_id": "notes", "action": "write"}
+        response = await local.api("/v1/b2b/sessions/authenticate", **token, authorization_check=check)
+        assert response.status_code == status
 
 
 async def test_social_log_in_comes_straight_back(local: Local) -> None:
@@ -254,6 +307,8 @@ async def test_users_are_made_found_changed_and_deleted(local: Local) -> None:
     shouted = {"filter_name": "email_address", "filter_value": ["KIM@example.com"]}
     found = await local.api("/v1/users/search", query={"operator": "AND", "operands": [shouted]})
     assert found.json()["results_metadata"]["total"] == 1
+    again = await local.api(f"/v1/users/{made['user_id']}", "PUT", trusted_metadata={"a": None, "b": {"c": 2}})
+    assert again.json()["user"]["trusted_metadata"] == {"b": {"c": 2}}
     unverified = {"filter_name": "email_verified", "filter_value": False}
     found = await local.api("/v1/users/search", query={"operator": "AND", "operands": [unverified]})
     assert [user["user_id"] for user in found.json()["results"]] == [made["user_id"]]

@@ -147,6 +147,9 @@ async def test_an_organization_decides_which_apps_its_members_may_use(
         assert response.status_code == status
         if status != 200:
             assert stytch_error(response) == (403, "connected_app_not_allowed_for_org")
+    browser = {**question, "scope": "openid", "code_challenge": s256(VERIFIER), "login_hint": BO}
+    landed = await local.http.get("/_test/authorize", params={**browser, "scopes": ""})
+    assert landed.status_code == (302 if status == 200 else 403)
 
 
 # Organizations and members

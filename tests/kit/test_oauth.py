@@ -611,6 +611,8 @@ async def test_the_legacy_paths_of_the_oauth_endpoints_do_the_same(local: Local)
     assert set(userinfo.json()) == {"sub", "phone_number", "phone_number_verified", "request_id", "status_code"}
     form = {"client_id": client_id, "token": token}
     project = httpx.BasicAuth(local.config.project_id, local.config.secret)  # what the SDK sends along
+    nobody = await local.http.post(f"{legacy}/introspect", data={"token": token}, auth=project)
+    assert oauth_error(nobody) == (400, "invalid_client_id")
     assert (await local.http.post(f"{legacy}/introspect", data=form, auth=project)).json()["active"] is True
     assert (await local.http.post(f"{legacy}/revoke", data=form)).status_code == 200
     assert (await local.http.post(f"{legacy}/introspect", data=form)).json() == {

@@ -220,5 +220,6 @@ async def auto_approve(project: Project, request: Request) -> Response:
         location = with_params(question.redirect_uri, {**refused, "state": question.state}, project.settings)
         return RedirectResponse(location, 302)
     user = user_by_hint(project, query.text("login_hint", project.settings.auto_login))
+    check_allowed(user, question.client)
     location, _ = decide(project, user, question, consent_granted=project.settings.auto_consent)
     return RedirectResponse(location, 302, headers={"cache-control": "no-store"})

@@ -11,8 +11,8 @@ from stytch_mcp_kit.local.registration import with_params
 from stytch_mcp_kit.local.sessions import email_factor, logged_in
 from stytch_mcp_kit.local.state import Email, Pending, Project, User, new_id, new_secret
 from stytch_mcp_kit.local.tokens import timestamp
-from stytch_mcp_kit.local.users import check_email, consumer_by_email, new_user, user_by_hint
-from stytch_mcp_kit.local.wire import ApiError, Fields, answer, backend, bad_request, json_fields, public, s256, same
+from stytch_mcp_kit.local.users import check_email, consumer_by_email, new_user
+from stytch_mcp_kit.local.wire import ApiError, Fields, answer, backend, json_fields, public, s256, same
 
 OAUTH_TOKEN_SECONDS = 300
 PROVIDERS = ("google", "github", "microsoft", "apple")
@@ -27,18 +27,26 @@ TOKEN_TYPES = {
 """The `stytch_token_type` that a link of each kind comes back with."""
 
 
-def login_or_create(project: Project, fields: Fields) -> tuple[User, Email, bool]:
-    """The user with that address, made now if there is none."""
+def addressee(project: Project, request: Request, fields: Fields) -> tuple[User, Email, bool]:
+    """The user with that address; `login_or_create` makes one if there is none, `send` does not.
+
+    UNCONFIRMED: the error of `send` for an address of nobody.
+    """
     address = check_email(fields.text("email"))
     user = consumer_by_email(project, address)
     created = user is None
+    if user is None and not request.url.path.endswith("/login_or_create"):
+        raise ApiError(404, "email_not_found", "No user has this e-mail address.")
     user = user or new_user(project, address)
     email = next(email for email in user.emails if email.address.lower() == address.lower())
     return user, email, created
 
 
-def sent(user: User, email: Email, created: bool) -> Response:
-    return answer({"user_id": user.user_id, "email_id": email.email_id, "user_created": created})
+def sent(request: Request, user: User, email: Email, created: bool) -> Response:
+    body: dict[str, Any] = {"user_id": user.user_id, "email_id": email.email_id}
+    if request.url.path.endswith("/login_or_create"):
+        body["user_created"] = created
+    return answer(body)
 
 
 # Codes. Each is kept under what it is asked for by: a method id, or in discovery an address.
@@ -67,11 +75,11 @@ async def send_code(project: Project, request: Request) -> Response:
     """Send a six-digit code; it lasts `expiration_minutes`, 2 without, and replaces the one before it."""
     fields = await json_fields(request)
     minutes = fields.number("expiration_minutes", 2, 1, 10)
-    user, email, created = login_or_create(project, fields)
+    user, email, created = addressee(project, request, fields)
     expires_at = project.now() + minutes * 60
     pending = Pending("otp", user.user_id, email.email_id, email.address, new_code(user), expires_at)
     keep_code(project, email.email_id, pending)
-    return sent(user, email, created)
+    return sent(request, user, email, created)
 
 
 async def authenticate_code(project: Project, request: Request) -> Response:
@@ -137,6 +145,9 @@ def check_link(project: Project, kind: str, token: str, verifier: str | None, er
     pending = project.link_tokens.get(token)
     if pending is None or pending.kind != kind or pending.expires_at <= project.now():
         raise ApiError(401, error_type, "The token is not right, was used, or has expired.")
+    if pending.challenge is None and verifier is not None:
+        # UNCONFIRMED: the status, and that log-in shares this error type with the token endpoint.
+        raise ApiError(400, "pkce_did_not_expect_code_verifier", "The log-in began without code_challenge.")
     if pending.challenge is not None:
         if verifier is None:
             raise ApiError(400, "pkce_expected_code_verifier", "code_verifier is required.")
@@ -154,9 +165,9 @@ async def send_link(project: Project, request: Request) -> Response:
     url = fields.text(f"{name}_magic_link_url", fields.text("login_magic_link_url", project.config.domain))
     challenge = fields.text_or_none("code_challenge")
     check_return(project, url, "magic_link")
-    user, email, created = login_or_create(project, fields)
+    user, email, created = addressee(project, request, fields)
     keep_link(project, "magic_link", url, minutes * 60, email.address, challenge, user)
-    return sent(user, email, created)
+    return sent(request, user, email, created)
 
 
 async def authenticate_link(project: Project, request: Request) -> Response:
@@ -182,15 +193,19 @@ def check_provider(project: Project, request: Request) -> tuple[Fields, str]:
 
 
 async def start_oauth(project: Project, request: Request) -> Response:
-    """Social log-in without the other side: the browser comes straight back as `login_hint` or `auto_login`."""
+    """Social log-in without the other side: the browser comes straight back as `login_hint` or `auto_login`.
+
+    Whom nobody knows yet goes to `signup_redirect_url` and is a user from then on.
+    """
     query, provider = check_provider(project, request)
+    address = check_email(query.text("login_hint", project.settings.auto_login))
+    user = consumer_by_email(project, address)
     url = query.text("login_redirect_url", project.config.domain)
+    if user is None:
+        url = query.text("signup_redirect_url", url)
     check_return(project, url, "oauth")
-    user = user_by_hint(project, query.text("login_hint", project.settings.auto_login))
-    if user.email is None:
-        raise bad_request("The user has no e-mail address.")
     challenge = query.text_or_none("code_challenge")
-    link = keep_link(project, "oauth", url, OAUTH_TOKEN_SECONDS, user.email.address, challenge, user, provider)
+    link = keep_link(project, "oauth", url, OAUTH_TOKEN_SECONDS, address, challenge, user, provider)
     return RedirectResponse(link.url or "", 302)
 
 
@@ -225,7 +240,7 @@ async def authenticate_oauth(project: Project, request: Request) -> Response:
     fields = await json_fields(request)
     error_type = "unable_to_auth_oauth_token"
     pending = check_link(project, "oauth", fields.text("token"), fields.text_or_none("code_verifier"), error_type)
-    user = person_of(project, pending, error_type)
+    user = consumer_by_email(project, pending.address) or new_user(project, pending.address, verified=True)
     factor = oauth_factor(project, pending, user.user_id)
     body = logged_in(project, user, fields, factor)
     del project.link_tokens[pending.secret]
@@ -236,8 +251,10 @@ async def authenticate_oauth(project: Project, request: Request) -> Response:
 
 ROUTES = [
     Route("/v1/otps/email/login_or_create", backend(send_code), methods=["POST"]),
+    Route("/v1/otps/email/send", backend(send_code), methods=["POST"]),
     Route("/v1/otps/authenticate", backend(authenticate_code), methods=["POST"]),
     Route("/v1/magic_links/email/login_or_create", backend(send_link), methods=["POST"]),
+    Route("/v1/magic_links/email/send", backend(send_link), methods=["POST"]),
     Route("/v1/magic_links/authenticate", backend(authenticate_link), methods=["POST"]),
     Route("/v1/public/oauth/{provider}/start", public(start_oauth), methods=["GET"]),
     Route("/v1/oauth/authenticate", backend(authenticate_oauth), methods=["POST"]),

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from stytch_mcp_kit.local.config import FULL_ACCESS
 from stytch_mcp_kit.local.members import find_member, find_organization, member_by_email, membership
 from stytch_mcp_kit.local.oauth import access_token_claims
-from stytch_mcp_kit.local.state import Project, Session, User, new_id, new_secret
+from stytch_mcp_kit.local.state import Project, Session, User, new_id, new_secret, role_of
 from stytch_mcp_kit.local.tokens import (
     SESSION_CLAIM,
     SIGNATURE_ONLY,
@@ -147,13 +147,26 @@ def find_session(project: Project, fields: Fields, b2b: bool, even_expired: bool
 async def authenticate(project: Project, request: Request) -> Response:
     """Confirm a session, by a JWT also after its expiry; `session_duration_minutes` makes it last from now."""
     fields = await json_fields(request)
-    session, _ = find_session(project, fields, is_b2b(request), even_expired=True)
+    session, user = find_session(project, fields, is_b2b(request), even_expired=True)
+    verdict = judge(project, user, fields)
     minutes = fields.number("session_duration_minutes", 0, 5, 527040)
     session.accessed_at = project.now()
     if minutes:
         session.expires_at = project.now() + minutes * 60
     body = {name: value for name, value in with_session(project, session).items() if not name.endswith("_id")}
-    return answer({**body, "verdict": None})
+    return answer({**body, "verdict": verdict})
+
+
+def judge(project: Project, user: User, fields: Fields) -> dict[str, Any] | None:
+    """The answer to `authorization_check`, if there is one. UNCONFIRMED: the error type of a refusal."""
+    if "authorization_check" not in fields:
+        return None
+    check = Fields(fields.mapping("authorization_check"))
+    scope = f"{check.text('resource_id')}:{check.text('action')}"
+    here = user.organization is None or check.text("organization_id") == user.organization.organization_id
+    if not here or scope not in project.config.scopes or not user.may(scope):
+        raise ApiError(403, "session_authorization_error", "The person may not do that.")
+    return {"authorized": True, "granting_roles": [role_of(scope)]}
 
 
 async def revoke(project: Project, request: Request) -> Response:

@@ -309,6 +309,8 @@ async def test_users_are_made_found_changed_and_deleted(local: Local) -> None:
     assert found.json()["results_metadata"]["total"] == 1
     again = await local.api(f"/v1/users/{made['user_id']}", "PUT", trusted_metadata={"a": None, "b": {"c": 2}})
     assert again.json()["user"]["trusted_metadata"] == {"b": {"c": 2}}
+    more = await local.api(f"/v1/users/{made['user_id']}", "PUT", trusted_metadata={"d": 3})
+    assert more.json()["user"]["trusted_metadata"] == {"b": {"c": 2}, "d": 3}, "what is not named stays"
     unverified = {"filter_name": "email_verified", "filter_value": False}
     found = await local.api("/v1/users/search", query={"operator": "AND", "operands": [unverified]})
     assert [user["user_id"] for user in found.json()["results"]] == [made["user_id"]]

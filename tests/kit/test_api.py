@@ -384,7 +384,10 @@ async def test_a_refused_change_changes_nothing(local: Local) -> None:
 async def test_a_deleted_client_is_unknown(local: Local) -> None:
     client_id = (await local.register())["client_id"]
     token = (await local.tokens(client_id))["access_token"]
+    bearer = {"authorization": f"Bearer {token}"}
+    assert (await local.http.get("/v1/oauth2/userinfo", headers=bearer)).status_code == 200
     assert (await local.api(f"/v1/connected_apps/clients/{client_id}", "DELETE")).status_code == 200
+    assert (await local.http.get("/v1/oauth2/userinfo", headers=bearer)).status_code == 401
     assert (await local.submit(client_id)).status_code == 404
     assert (
         "error"

@@ -468,6 +468,9 @@ async def test_a_refresh_token_comes_only_with_offline_access(local: Local) -> N
 async def test_public_clients_rotate_refresh_tokens(local: Local) -> None:
     client_id = (await local.register())["client_id"]
     first = (await local.tokens(client_id, scopes=["offline_access", "notes:read"]))["refresh_token"]
+    other = (await local.register(client_name="other"))["client_id"]
+    stolen = await local.token(other, refresh_token=first)
+    assert oauth_error(stolen) == (404, "idp_refresh_token_not_found")
     body = (await local.token(client_id, refresh_token=first)).json()
     assert body["refresh_token"] != first
     assert body["scope"] == "offline_access notes:read"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 from unittest import mock
 
+import anyio
+import anyio.lowlevel
 import httpx
 import jwt
 import pytest
@@ -677,7 +680,6 @@ async def test_a_metadata_document_makes_an_internal_client(local: Local) -> Non
         document(client_id="https://client.example/other.json"),
         document(redirect_uris="no list"),
         document(client_secret="everybody-can-read-it"),
-        httpx.Response(200, headers={"content-encoding": "gzip"}, content=b""),
         httpx.Response(302, headers={"location": "https://elsewhere.example/"}),
         httpx.Response(200, text="not json"),
         httpx.Response(200, json=["no object"]),
@@ -713,6 +715,26 @@ async def test_a_document_may_not_name_a_redirect_that_could_not_be_registered(l
     local.documents.answers[DOCUMENT_URL] = document(redirect_uris=[REDIRECT, uri])
     status, error = stytch_error(await local.submit(DOCUMENT_URL))
     assert (status, error.startswith("connected_app_redirect_url_")) == (400, True)
+
+
+async def test_a_document_that_goes_on_and_on_is_given_up_as_a_whole(local: Local) -> None:
+    """The limit is for all of it: each piece may come in time."""
+    left = anyio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b" "
+                await anyio.lowlevel.checkpoint()
+        finally:
+            left.set()
+
+    local.documents.answers[DOCUMENT_URL] = httpx.Response(200, content=pieces())
+    await local.control("settings", cimd_seconds=0.0)
+    response = await local.submit(DOCUMENT_URL)
+    assert stytch_error(response) == (400, "connected_app_misconfigured_client")
+    assert "took longer than 0.0 s" in response.json()["error_message"]
+    await left.wait()
 
 
 async def test_a_document_must_be_reachable_and_list_the_redirect(local: Local) -> None:

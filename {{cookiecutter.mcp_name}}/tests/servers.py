@@ -21,6 +21,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 STATIC_TOKEN = "mcp_token-of-the-tests"
+JWT_BEGINNING = "eyJ"
 # `dev` starts slower on a busy machine; this bounds a hang, nothing else.
 STARTING_SECONDS = 120
 
@@ -33,7 +34,10 @@ def package() -> str:
 
 @contextmanager
 def process(*arguments: str, crashes: bool = False, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python process in the project's folder; ended with SIGTERM. Its log has a traceback if `crashes`, else none."""
+    """A Python process in the project's folder; ended with SIGTERM.
+
+    Its log has a traceback if `crashes`, else none, and in no case a token.
+    """
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "kit"), str(ROOT)])
     # A file takes any amount of log; a pipe that nobody reads would stop the process.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
@@ -54,6 +58,8 @@ def process(*arguments: str, crashes: bool = False, **environment: str) -> Itera
             log.seek(0)
             written = log.read()
             assert ("Traceback" in written) is crashes, written
+            assert STATIC_TOKEN not in written
+            assert JWT_BEGINNING not in written
 
 
 def free_port() -> int:

@@ -1,0 +1,127 @@
+"""The blocks that a page marks as runnable, in order, in a fresh folder, against local Stytch."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from bake import ROOT, project_files
+from conftest import needed
+from site_blocks import Reader, blocks, same, steps
+from site_pages import DOCS, sources
+
+ADDRESS = "https://github.com/OWNER/cookiecutter-stytch-mcp"
+STORIES = {
+    "tutorial": ["tutorial/first-server.md", "tutorial/add-a-tool.md", "tutorial/connect-clients.md"],
+
+}
+INSPECTOR = ROOT / "build" / "inspector" / "node_modules" / ".bin"
+
+
+def test_every_page_with_runnable_blocks_is_followed() -> None:
+    marked = {str(page.relative_to(DOCS)) for page in sources() if list(blocks(page.read_text(encoding="utf-8")))}
+    assert marked == {page for story in STORIES.values() for page in story}
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "as_shown"),
+    [
+        (["a", "b"], "a\nb\n", True),
+        (["a", "b"], "a\nc\n", False),
+        (["a", "...", "d"], "a\nb\nc\nd\n", True),
+        (["a", "..."], "a\n", True),
+        (["...", "d"], "d\n", True),
+        (["a ... d"], "a b c d", True),
+        (["a ... d"], "a b c e", False),
+        (["a"], "a\nb", False),
+        ([], "a", False),
+        ([], "\n", True),
+        (["a.c"], "abc", False),
+    ],
+)
+def test_what_is_printed_is_compared(shown: list[str], printed: str, as_shown: bool) -> None:
+    assert same(shown, printed) is as_shown
+
+
+def test_blocks_and_steps_are_found() -> None:
+    page = '```{ .console .runnable }\n$ one \\\n  more\nshown\n$ two\n```\n\n```{ .console .by-hand }\n$ no\n```\n'
+    (block,) = blocks(page)
+    assert list(steps(block.text)) == [("one \\\n  more", ["shown"]), ("two", [])]
+    (file,) = blocks('    ```{ .python .runnable title="a/b.py" }\n    x = 1\n    ```\n')
+    assert (file.title, file.text) == ("a/b.py", "x = 1\n")
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project as a reader would clone it."""
+    folder = tmp_path_factory.mktemp("repository") / "cookiecutter-stytch-mcp"
+    for file in project_files():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path: Path, repository: Path) -> dict[str, str]:
+    """A reader's: an empty home, the commands that the pages name, and the repository where they say it is."""
+    home, commands = tmp_path / "home", tmp_path / "commands"
+    home.mkdir()
+    commands.mkdir()
+    (commands / "cookiecutter").symlink_to(Path(sys.executable).with_name("cookiecutter"))
+    (home / ".gitconfig").write_text(
+        f'[url "{repository}"]\n    insteadOf = {ADDRESS}.git\n    insteadOf = {ADDRESS}\n[safe]\n    directory = *\n'
+    )
+    npx = commands / "npx"
+    npx.write_text(f'#!/bin/sh\nshift\nPATH={INSPECTOR} exec {INSPECTOR}/node {INSPECTOR}/mcp-inspector "$@"\n')
+    npx.chmod(0o755)
+    keep = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "LANG", "LC_", "SSL_"))}
+    path = [part for part in os.environ["PATH"].split(os.pathsep) if not part.startswith(str(ROOT))]
+    return keep | {
+        "HOME": str(home),
+        "PATH": os.pathsep.join([str(commands), *path]),
+        "PIP_CACHE_DIR": os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache" / "pip")),
+        "NO_COLOR": "1",
+        "COLUMNS": "120",
+        "MCP_INSPECTOR_SECRET_STORE": "file",
+    }
+
+
+def free_ports() -> int:
+    """The first of four ports in a row that nobody has."""
+    while True:
+        with ExitStack() as stack:
+            first = stack.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                for each in range(port + 1, port + 4):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", each))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("story", STORIES, ids=str)
+def test_a_reader_who_follows_the_pages_sees_what_they_show(
+    story: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    needed(
+        INSPECTOR / "mcp-inspector",
+        "MCP Inspector",
+        "apt-get update",
+        "apt-get install --yes --no-install-recommends npm",
+        "make build/inspector/installed",
+    )
+    folder = tmp_path / "work"
+    folder.mkdir()
+    with Reader(folder, environment, free_ports()) as reader:
+        for page in STORIES[story]:
+            assert reader.follow(DOCS / page) > 0

@@ -21,6 +21,8 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links $(ARGS)
 
 export PYTHONDONTWRITEBYTECODE := 1
+# The theme's end of life is in the explanation of risks; nobody has to read it at each build.
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint lock bench docs site generate clean

@@ -1,5 +1,6 @@
 """What the tests of the site share: its sources, its build, and how a page is read."""
 
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ def build(destination: Path) -> str:
     process = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(destination)],
         cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 import yaml
-from bake import ROOT
+from bake import ROOT, TEMPLATE, project_files
 from conftest import Run
 from site_pages import DOCS, FRONT_MATTER, GENERATED, build, built_pages, is_generated, links, soup, sources
 
@@ -64,7 +65,7 @@ def external_links(site: Path) -> set[str]:
 
 
 def test_every_external_link_is_in_one_list_with_a_date(site: Path) -> None:
-    listed = yaml.safe_load((DOCS / "links.yaml").read_text(encoding="utf-8"))
+    listed = yaml.safe_load((ROOT / "sitetools" / "links.yaml").read_text(encoding="utf-8"))
     assert {entry["url"] for entry in listed} == external_links(site)
     for entry in listed:
         assert entry["what"]
@@ -153,19 +154,17 @@ def test_diagrams_are_only_where_they_are_needed(site: Path) -> None:
 
 def test_zensical_builds_it_too(tmp_path: Path, run: Run) -> None:
     """What comes after mkdocs-material builds the same pages from the same file."""
-    zensical = Path(sys.executable).with_name("zensical")
-    config = tmp_path / "mkdocs.yml"
-    assert zensical.exists()
-    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    text = text.replace("docs_dir: docs", f"docs_dir: {DOCS}").replace('base_path: ["."]', f'base_path: ["{ROOT}"]')
-    text = text.replace("site_dir: build/site", f"site_dir: {tmp_path / 'out'}")
-    text = text.replace("- sitetools/hooks.py", f"- {ROOT / 'sitetools' / 'hooks.py'}")
-    config.write_text(text, encoding="utf-8")
-    run(zensical, "build", "--config-file", config, cwd=tmp_path)
+    for file in project_files("mkdocs.yml", "pyproject.toml", "docs", "sitetools", "examples", TEMPLATE):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    run(Path(sys.executable).with_name("zensical"), "build", "--strict", cwd=tmp_path)
+    out = tmp_path / "build" / "site"
     for page in sources():
         relative = page.relative_to(DOCS)
         name = relative.parent if relative.stem == "index" else relative.with_suffix("")
-        assert (tmp_path / "out" / name / "index.html").is_file(), relative
+        assert (out / name / "index.html").is_file(), relative
+    home = (out / "index.html").read_text(encoding="utf-8")
+    assert 'class="mermaid"' in home
 
 
 def test_the_search_index_has_every_page(site: Path) -> None:

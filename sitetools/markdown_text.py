@@ -6,7 +6,16 @@ from html import escape
 
 def page(title: str, description: str, tags: Sequence[str], *parts: str) -> str:
     """A page with its front matter and a word on where it comes from."""
-    head = ["---", f"title: {title}", f"description: {description}", "tags:", *(f"  - {tag}" for tag in tags), "search:", "  boost: 2", "---"]
+    head = [
+        "---",
+        f"title: {title}",
+        f"description: {description}",
+        "tags:",
+        *(f"  - {tag}" for tag in tags),
+        "search:",
+        "  boost: 2",
+        "---",
+    ]
     note = "<!-- Made by `make generate`; a change belongs into sitetools/generators or into what it reads. -->"
     return "\n".join(head) + "\n\n" + "\n\n".join([note, f"# {title}", *parts]).strip() + "\n"
 

@@ -98,7 +98,9 @@ class Reader:
         )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self._stop()
         self._shell.communicate("exit\n")
 
@@ -135,7 +137,7 @@ class Reader:
         assert self._shell.stdout is not None
         self._shell.stdin.write(f"{{ {command}\n}} </dev/null\nprintf '%s %s\\n' {END} $?\n")
         self._shell.stdin.flush()
-        printed = []
+        printed: list[str] = []
         for line in self._shell.stdout:
             text, found, code = line.rpartition(END)
             if found:

@@ -18,7 +18,6 @@ ADDRESS = "https://github.com/OWNER/cookiecutter-stytch-mcp"
 STORIES = {
     "another api": ["how-to/another-api.md"],
     "tutorial": ["tutorial/first-server.md", "tutorial/add-a-tool.md", "tutorial/connect-clients.md"],
-
 }
 INSPECTOR = ROOT / "build" / "inspector" / "node_modules" / ".bin"
 
@@ -49,7 +48,7 @@ def test_what_is_printed_is_compared(shown: list[str], printed: str, as_shown: b
 
 
 def test_blocks_and_steps_are_found() -> None:
-    page = '```{ .console .runnable }\n$ one \\\n  more\nshown\n$ two\n```\n\n```{ .console .by-hand }\n$ no\n```\n'
+    page = "```{ .console .runnable }\n$ one \\\n  more\nshown\n$ two\n```\n\n```{ .console .by-hand }\n$ no\n```\n"
     (block,) = blocks(page)
     assert list(steps(block.text)) == [("one \\\n  more", ["shown"]), ("two", [])]
     (file,) = blocks('    ```{ .python .runnable title="a/b.py" }\n    x = 1\n    ```\n')

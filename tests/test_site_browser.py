@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from bake import ROOT
 from conftest import needed
-from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from site_pages import DOCS, build, built_pages
 
 AXE = ROOT / "build" / "sitetools" / "node_modules" / "axe-core" / "axe.min.js"
@@ -90,8 +91,9 @@ def browser() -> Iterator[Browser]:
         "apt-get update",
         "apt-get install --yes --no-install-recommends chromium",
     )
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS) as opened:
-        yield opened
+    with sync_playwright() as playwright:
+        with playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS) as opened:
+            yield opened
 
 
 class Visit:
@@ -163,7 +165,7 @@ def test_search_answers_ten_questions_on_the_first_result_page(address: str, bro
             entry.press_sequentially(question)
             try:
                 visit.page.wait_for_function(FOUND, arg=page)
-            except TimeoutError:
+            except PlaywrightTimeout:
                 shown = visit.page.locator(".md-search-result__link").all()
                 missed[question] = [each.get_attribute("href") or "" for each in shown]
     assert not missed

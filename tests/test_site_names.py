@@ -27,16 +27,18 @@ ASK = """if True:
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
                 child = command.get_command(context, name)
-                found |= commands(child, click.Context(child, parent=context, obj=context.obj), f"{path} {name}".strip())
+                inner = click.Context(child, parent=context, obj=context.obj)
+                found |= commands(child, inner, f"{path} {name}".strip())
         return found
 
+    servers = [SERVER, coda_mcp.server.SERVER]
     context = click.Context(cli, obj=ServerModule("notes-mcp", "notes_mcp.server"))
     print(json.dumps({
-        "settings": [name.upper() for server in (SERVER, coda_mcp.server.SERVER) for name in server.settings.model_fields],
+        "settings": [name.upper() for server in servers for name in server.settings.model_fields],
         "commands": commands(cli, context, ""),
         "reasons": [each.code for each in reasons.ALL],
         "checks": [each.id for each in CHECKS],
-        "scopes": [each.name for server in (SERVER, coda_mcp.server.SERVER) for each in server.scopes],
+        "scopes": [each.name for server in servers for each in server.scopes],
     }))
 """
 # Variables of others that pages name, and what they belong to.
@@ -46,7 +48,9 @@ OTHERS = {
     "MCP_CHECK_TOKEN": "`check`",
     "WWW_AUTHENTICATE": "HTTP",
 }
-LIKE_A_SETTING = re.compile(r"(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b(?!\()|(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_\*")
+LIKE_A_SETTING = re.compile(
+    r"(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b(?!\()|(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_\*"
+)
 LIKE_A_COMMAND = re.compile(r"(?:notes|coda|github)-mcp((?: [a-z][a-z-]+)*)([^\n`|]*)")
 LIKE_A_CHECK = re.compile(r"\b[A-Z]{2}-\d\d\b")
 CODE = re.compile(r"```.*?^ *```|``[^`\n]+``|`[^`\n]+`", re.DOTALL | re.MULTILINE)

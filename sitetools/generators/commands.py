@@ -27,9 +27,7 @@ def pages() -> dict[str, str]:
     return {"docs/reference/commands.md": page("Commands", "Every command with its help.", ["operation"], *parts)}
 
 
-def _help(
-    command: click.Command, path: str, parent: click.Context | None, server: object
-) -> Iterator[tuple[str, str]]:
+def _help(command: click.Command, path: str, parent: click.Context | None, server: object) -> Iterator[tuple[str, str]]:
     name = path.rpartition(" ")[2]
     context = click.Context(
         command, info_name=name, parent=parent, obj=server, terminal_width=WIDTH, max_content_width=WIDTH

@@ -13,7 +13,12 @@ STYTCH = {
     "allowed_emails": "ada@example.com",
     "upstream_token": "t",
 }
-MCP = ("/mcp", "`GET`, `POST`, `DELETE`", "A valid token", "MCP, Streamable HTTP, every revision. `GET` and `DELETE` with a token: 405.")
+MCP = (
+    "/mcp",
+    "`GET`, `POST`, `DELETE`",
+    "A valid token",
+    "MCP, Streamable HTTP, every revision. `GET` and `DELETE` with a token: 405.",
+)
 WORDS = {
     "/health": "Always 200. `oauth_compliant` says whether clients can log in, `reason` what keeps them from it.",
     "/ready": "200 once tokens can be judged, else 503. For load balancers.",

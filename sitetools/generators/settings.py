@@ -8,7 +8,18 @@ from markdown_text import code, page, table, text
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
-    "The server": ("PUBLIC_URL", "HOST", "PORT", "LOG_", "MAX_", "ALLOWED_ORIGINS", "TRUSTED_", "SERVE_", "METRICS_", "OTEL"),
+    "The server": (
+        "PUBLIC_URL",
+        "HOST",
+        "PORT",
+        "LOG_",
+        "MAX_",
+        "ALLOWED_ORIGINS",
+        "TRUSTED_",
+        "SERVE_",
+        "METRICS_",
+        "OTEL",
+    ),
     "Who may sign tokens": ("AUTH_", "SCOPE_MODE", "REQUIRED_SCOPES"),
     "Who may come in": ("ALLOWED_", "BEARER_TOKENS"),
     "Stytch": ("STYTCH_",),
@@ -40,9 +51,7 @@ def pages() -> dict[str, str]:
     assert not fields, f"settings without a group: {sorted(fields)}"
     parts += _coda()
     return {
-        "docs/reference/settings.md": page(
-            "Settings", "Every environment variable of a server.", ["operation"], *parts
-        )
+        "docs/reference/settings.md": page("Settings", "Every environment variable of a server.", ["operation"], *parts)
     }
 
 
@@ -89,4 +98,6 @@ def _default(field: Any) -> str:
     value = field.default
     if value is None or value == ():
         return "not set"
-    return code(",".join(map(str, value)) if type(value) is tuple else str(value).lower() if value in (True, False) else value)
+    return code(
+        ",".join(map(str, value)) if type(value) is tuple else str(value).lower() if value in (True, False) else value
+    )

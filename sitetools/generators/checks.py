@@ -10,7 +10,13 @@ TEST = "tests/check/test_faults.py"
 PRACTICE_TITLE = "Practice: what no document asks for, and what was seen to go wrong without"
 BOX, NOTHING = "☐", "–"
 # What a check takes beyond looking.
-DEPTHS = {"passive": "always", "register": "`--register`", "token": "`--token`", "login": "`--login`", "full": "`--full`"}
+DEPTHS = {
+    "passive": "always",
+    "register": "`--register`",
+    "token": "`--token`",
+    "login": "`--login`",
+    "full": "`--full`",
+}
 
 
 def pages() -> dict[str, str]:

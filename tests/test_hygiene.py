@@ -196,6 +196,8 @@ def test_the_arrows_point_one_way(default: Path) -> None:
     assert not runtime & {"notes_mcp", "local", "tests"}
     protect = {module for _, module in imported(default / "src" / "stytch_mcp" / "protect")}
     assert not protect & {"mcp", "mcp_types", "stytch", "stytch_mcp_kit"}
+    for path in (default / "src" / "stytch_mcp" / "protect").rglob("*.py"):
+        assert "stytch_mcp.signin" not in path.read_text(encoding="utf-8"), path
     kit = {module for _, module in imported(default / "kit")}
     assert not kit & {"notes_mcp", "tests"}
 

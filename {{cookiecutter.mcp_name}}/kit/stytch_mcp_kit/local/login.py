@@ -101,6 +101,9 @@ def spend(project: Project, fields: Fields, provider: bool, error_type: str) -> 
     if pending is None or user is None or not live:
         raise ApiError(401, error_type, "The token is not right, was used, or has expired.")
     verifier = fields.text_or_none("code_verifier")
+    if pending.challenge is None and verifier is not None:
+        # UNCONFIRMED: the status, and that log-in shares this error type with the token endpoint.
+        raise ApiError(400, "pkce_did_not_expect_code_verifier", "The log-in began without code_challenge.")
     if pending.challenge is not None:
         if verifier is None:
             raise ApiError(400, "pkce_expected_code_verifier", "code_verifier is required.")

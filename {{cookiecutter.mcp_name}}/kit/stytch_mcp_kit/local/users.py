@@ -80,7 +80,9 @@ def apply(user: User, fields: Fields) -> None:
         user.name = {key: value for key, value in fields.mapping("name").items() if isinstance(value, str)}
     for attribute in ("trusted_metadata", "untrusted_metadata"):
         if attribute in fields:
-            setattr(user, attribute, fields.mapping(attribute))
+            # Merged at the top level; null takes a key away.
+            merged = {**getattr(user, attribute), **fields.mapping(attribute)}
+            setattr(user, attribute, {name: value for name, value in merged.items() if value is not None})
     if "external_id" in fields:
         user.external_id = fields.text("external_id")
     if "roles" in fields:

@@ -28,6 +28,8 @@ from stytch_mcp.protect.scopes import ScopePolicy
 
 MCP_PATH = "/mcp"
 HEALTH_PATHS = ("/health", "/ready")
+# Pages for people, which judge by themselves where their forms come from; no other origin may read them.
+PAGES = "/oauth/"
 METHODS = "GET, POST, DELETE, OPTIONS"
 PREFLIGHT_SECONDS = 600
 UNAUTHORIZED = 401
@@ -105,7 +107,11 @@ class Gate:
         The documents under /.well-known are for everyone, so browsers may read them from anywhere.
         """
         origins = headers.getlist("origin")
-        if not is_public(scope) and (len(origins) > 1 or not all(map(self._is_allowed, origins))):
+        if (
+            not is_public(scope)
+            and not is_page(scope)
+            and (len(origins) > 1 or not all(map(self._is_allowed, origins)))
+        ):
             raise Refused(reasons.WRONG_ORIGIN, f"Origin is {', '.join(origins)[:100]!r}")
 
     def _is_allowed(self, origin: str) -> bool:
@@ -115,7 +121,7 @@ class Gate:
         origin = headers.get("origin")
         if is_public(scope):
             allowed = "*"
-        elif origin is not None and self._is_allowed(origin):
+        elif origin is not None and self._is_allowed(origin) and not is_page(scope):
             allowed = origin
         else:
             return send
@@ -188,6 +194,12 @@ def is_public(scope: Scope) -> bool:
     """Whether a request is for a document that anyone may read."""
     path: str = scope["path"]
     return path.startswith("/.well-known/")
+
+
+def is_page(scope: Scope) -> bool:
+    """Whether a request is for a page of the sign-in."""
+    path: str = scope["path"]
+    return path.startswith(PAGES)
 
 
 def bearer_token(scope: Scope, headers: Headers) -> str:

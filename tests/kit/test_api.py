@@ -265,6 +265,8 @@ async def test_users_are_made_found_changed_and_deleted(local: Local) -> None:
         f"/v1/users/{made['user_id']}", "PUT", name={"first_name": "Kim"}, trusted_metadata={"a": 1}
     )
     assert (named.json()["user"]["name"]["first_name"], named.json()["user"]["trusted_metadata"]) == ("Kim", {"a": 1})
+    again = await local.api(f"/v1/users/{made['user_id']}", "PUT", trusted_metadata={"a": None, "b": {"c": 2}})
+    assert again.json()["user"]["trusted_metadata"] == {"b": {"c": 2}}
     unknown: dict[str, Any] = {"query": {"operator": "AND", "operands": [{"filter_name": "x", "filter_value": []}]}}
     assert stytch_error(await local.api("/v1/users/search", **unknown)) == (400, "bad_request")
     assert (await local.api(f"/v1/users/{made['user_id']}", "DELETE")).status_code == 200

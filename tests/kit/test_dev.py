@@ -72,7 +72,6 @@ def start(tmp_path: Path) -> Start:
         "src/some_mcp/__init__.py": "",
         "src/some_mcp/__main__.py": MAIN,
         "src/stytch_mcp/__init__.py": "",
-        "src/stytch_mcp/signin.py": "",
         "run.py": RUN,
     }
     for name, text in {**files, "local/app.py": UPSTREAM}.items():
@@ -151,16 +150,6 @@ def test_without_auto_approve_the_page_is_the_servers(start: Start) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate()
     assert metadata["authorization_endpoint"] == urls["mcp_url"].replace("/mcp", "/oauth/authorize")
-
-
-def test_a_runtime_without_a_page_lets_everyone_in(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "src/stytch_mcp/signin.py").unlink()
-    process = start("0", "--json")
-    urls = ready(process)
-    metadata = httpx.get(f"{urls['issuer']}/.well-known/oauth-authorization-server", trust_env=False).json()
-    process.send_signal(signal.SIGTERM)
-    process.communicate()
-    assert metadata["authorization_endpoint"] == f"{urls['test_controls']}/authorize"
 
 
 def test_a_part_that_stops_by_itself_ends_everything(start: Start) -> None:

@@ -88,9 +88,9 @@ class World:
     stack: AsyncExitStack
     client_id: str = ""
 
-    def person(self, app: Starlette | None = None, **headers: str) -> Person:
+    def person(self, app: Starlette | None = None, headers: dict[str, str] | None = None) -> Person:
         """Somebody with a browser of their own."""
-        return Person(self, app or self.app, headers)
+        return Person(self, app or self.app, headers or {})
 
     async def register(self, **metadata: Any) -> str:
         """A client, by dynamic registration."""
@@ -129,13 +129,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(stytch: dict[str, Any] | None = None, **changes: Any) -> AsyncIterator[World]:
-    """Everything started; `stytch` changes local Stytch's configuration, the rest the settings of the server."""
+async def world(local: dict[str, Any] | None = None, **changes: Any) -> AsyncIterator[World]:
+    """Everything started; `local` changes local Stytch's configuration, the rest the settings of the server."""
     now, clock = Clock(float(int(time.time()))), Clock(1000.0)
     port = free_port()
     domain = f"http://127.0.0.1:{port}"
     config = Config(
-        domain, f"{PUBLIC_URL}/oauth/authorize", SCOPES, clock=now, signing_key=signing_key(), **(stytch or {})
+        domain, f"{PUBLIC_URL}/oauth/authorize", SCOPES, clock=now, signing_key=signing_key(), **(local or {})
     )
     stand_in = create_stytch(config)
     server = StytchServer(

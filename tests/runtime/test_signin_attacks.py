@@ -190,7 +190,7 @@ async def test_every_answer_has_the_headers_that_keep_it_safe(here: World, ada: 
 async def test_another_origin_reads_no_page_even_if_it_may_call_mcp() -> None:
     async with world(allowed_origins="https://inspector.example.org") as here:
         headers = {"origin": "https://inspector.example.org"}
-        person = here.person(**headers)
+        person = here.person(headers=headers)
         answer = await person.http.get(f"/oauth/authorize?{person.query()}")
         assert "access-control-allow-origin" not in answer.headers
         assert (await person.http.post("/mcp", json={})).headers["access-control-allow-origin"] == headers["origin"]

@@ -185,7 +185,8 @@ PROXIES = "127.0.0.1,172.16.0.0/12,fd00::/8"
     ids=str,
 )
 def test_where_a_request_came_from(peer: str, headers: dict[str, str], expected: str | None) -> None:
-    settings = Settings(public_url="https://a.example", trusted_proxies=PROXIES)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"public_url": "https://a.example", "trusted_proxies": PROXIES}
+    settings = Settings(**given)
     lines = [(name.encode(), value.encode()) for name, value in headers.items()]
     asked = Request({"type": "http", "client": (peer, 1), "headers": lines})
     assert client_address(asked, settings.trusted_proxies) == expected

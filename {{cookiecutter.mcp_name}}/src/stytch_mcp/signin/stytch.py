@@ -261,7 +261,8 @@ class Stytch:
 def shown(name: str) -> str:
     """A name that an application chose, in one line of at most 80 characters, without any that only change others."""
     visible = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in name or "")
-    return " ".join(visible.split())[:MOST_NAME]
+    line = " ".join(visible.split())
+    return line if len(line) <= MOST_NAME else f"{line[: MOST_NAME - 1].rstrip()}…"
 
 
 def _common(asked: AuthorizationRequest, scopes: Iterable[str], *, force: bool) -> dict[str, Any]:

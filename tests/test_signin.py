@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sy
 from test_inspector import ending
 
 SCREENS = ROOT / "build" / "screens"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 AXE = ROOT / "build" / "inspector" / "node_modules" / "axe-core" / "axe.min.js"
 FLAGS = [
     "--no-sandbox",
@@ -77,7 +78,8 @@ class Dev:
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests; each has a context of its own."""
     install = "apt-get install --yes --no-install-recommends chromium"
-    chromium = needed(Path(shutil.which("chromium") or "chromium"), "Chromium", "apt-get update", install)
+    found = next(filter(None, map(shutil.which, CHROMIUM)), "chromium")
+    chromium = needed(Path(found), "Chromium", "apt-get update", install)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield launched

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
+import anyio
 import jwt
 import pytest
 
+from stytch_mcp.signin import people
 from stytch_mcp.signin import stytch as calls
 from stytch_mcp_kit.local.config import Seed
 from tests.runtime.signin import ADA, CODE, GRACE, MCP_URL, PUBLIC_URL, REDIRECT, Person, World, world
@@ -250,33 +253,35 @@ async def test_sends_are_limited_by_address(here: World) -> None:
     assert ada.path.startswith("/oauth/sent/")
 
 
-async def test_sends_and_tries_are_limited_by_client_address() -> None:
+async def test_sends_and_tries_are_limited_by_client_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (people.MOST_SENDS_FROM, people.MOST_TRIES_FROM) == (20, 50)
+    monkeypatch.setattr(people, "MOST_SENDS_FROM", 2)
+    monkeypatch.setattr(people, "MOST_TRIES_FROM", 3)
     async with world(trusted_proxies="127.0.0.1") as here:
-        hers: dict[str, str] = {"x-forwarded-for": "203.0.113.9"}
-        for number in range(20):
-            person = here.person(headers=hers)
+
+        async def ask(number: int, address: str) -> Person:
+            person = here.person(headers={"x-forwarded-for": address})
             await person.connect()
-            await person.submit(email=f"p{number}@example.com", kind="email-code")
-            assert person.path.startswith("/oauth/sent/")
-        person = here.person(headers=hers)
-        await person.connect()
-        await person.submit(email="more@example.com", kind="email-code")
-        assert "Too many attempts" in person.text
-        other = here.person(headers={"x-forwarded-for": "203.0.113.10"})
-        await other.connect()
-        await other.submit(email="more@example.com", kind="email-code")
-        assert other.path.startswith("/oauth/sent/")
-        for number in range(10):
-            guesser = here.person(headers={"x-forwarded-for": "203.0.113.77"})
-            await guesser.connect()
-            await guesser.submit(email=f"q{number}@example.com", kind="email-code")
-            for _ in range(5):
-                await guesser.submit(action="verify", code="123456")
-                assert "wrong" in guesser.text
-        await guesser.submit(action="verify", code="123456")
-        assert "Too many attempts" in guesser.text
-        await guesser.get("/oauth/callback?stytch_token_type=magic_links&token=x")
-        assert guesser.page.status_code == 400
+            await person.submit(email=f"p{number}@example.com", kind="email-link" if number > 8 else "email-code")
+            return person
+
+        first, _ = await ask(0, "203.0.113.9"), await ask(1, "203.0.113.9")
+        assert "Too many attempts" in (await ask(2, "203.0.113.9")).text
+        assert (await ask(2, "203.0.113.10")).path.startswith("/oauth/sent/")
+        for _ in range(3):
+            await first.submit(action="verify", code="123456")
+            assert "wrong" in first.text
+        await first.submit(action="verify", code="123456")
+        assert "Too many attempts" in first.text
+        other = await ask(9, "203.0.113.77")
+        for _ in range(3):
+            await other.get("/oauth/callback?stytch_token_type=magic_links&token=x")
+            assert other.page.status_code == 400
+        await other.get("/oauth/callback?stytch_token_type=magic_links&token=x")
+        assert (other.page.status_code, "Try again in 15 minutes" in other.text) == (429, True)
+        here.clock.forward(899)
+        await other.get("/oauth/callback?stytch_token_type=magic_links&token=x")
+        assert "Try again in 1 minute." in other.text
 
 
 async def test_resending_is_limited_too(here: World) -> None:
@@ -443,6 +448,28 @@ async def test_a_session_that_ended_means_logging_in_again(here: World) -> None:
     assert ada.path.startswith("/oauth/login/")
     await ada.log_in()
     assert await ada.allow()
+
+
+async def test_logging_out_twice_is_no_mistake(here: World) -> None:
+    """In another tab, or at Stytch."""
+    ada = here.person()
+    await ada.connect()
+    await ada.log_in()
+    switch, csrf = ada.path.replace("consent", "switch"), ada.csrf
+    here.project.sessions.clear()
+    for _ in range(2):
+        await ada.submit(switch, csrf=csrf)
+        assert ada.path.startswith("/oauth/login/")
+
+
+async def test_two_first_visitors_share_one_import(here: World) -> None:
+    both = [here.person(), here.person()]
+    for person in both:
+        await person.connect()
+    async with anyio.create_task_group() as tasks:
+        for number, person in enumerate(both):
+            tasks.start_soon(partial(person.submit, email=f"p{number}@example.com", kind="email-code"))
+    assert [person.path.startswith("/oauth/sent/") for person in both] == [True, True]
 
 
 async def test_an_account_can_be_changed(here: World) -> None:
@@ -648,18 +675,18 @@ async def test_two_replicas_serve_alternating_steps(here: World) -> None:
     other = await here.replica()
     ada, there = here.person(), here.person(other)
     there.http.cookies = ada.http.cookies
-    people = [ada, there]
+    both = [ada, there]
 
     async def step(**fields: str) -> Person:
-        people.reverse()
-        people[0].page, people[0].http.cookies = people[1].page, people[1].http.cookies
-        await people[0].submit(**fields)
-        return people[0]
+        both.reverse()
+        both[0].page, both[0].http.cookies = both[1].page, both[1].http.cookies
+        await both[0].submit(**fields)
+        return both[0]
 
     await ada.connect()
     await step(email=ADA, kind="email-code")
     await step(action="verify", code="123456")
-    assert "wrong" in people[0].text
+    assert "wrong" in both[0].text
     await step(action="verify", code=CODE)
     last = await step(decision="allow")
     assert (await here.token(last.code)).status_code == 200

@@ -147,10 +147,11 @@ async def switch(visit: Visit) -> Response:
 async def log_out(visit: Visit) -> None:
     """Ends the session here and at Stytch."""
     session = visit.jar.session
-    if session is not None:
-        visit.jar.set_session(None)
-        await visit.site.people.log_out(session.token)
-        visit.record("log_out", subject=session.user_id)
+    if session is None:
+        return
+    visit.jar.set_session(None)
+    await visit.site.people.log_out(session.token)
+    visit.record("log_out", subject=session.user_id)
 
 
 async def _send(visit: Visit, transaction: Transaction, kind: str, address: str) -> None:

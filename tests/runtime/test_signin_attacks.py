@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
 from stytch_mcp.app import create_app
 from stytch_mcp.signin.authorization import MAX_BYTES, ONCE
@@ -41,6 +44,12 @@ pytestmark = [
 ]
 
 SUBMIT = "/v1/idp/oauth/authorize"
+
+
+@cache
+def alone() -> Starlette:
+    """A server that asks nobody: for what is answered before Stytch is needed."""
+    return create_app(settings("http://127.0.0.1:9"), probe.SERVER)
 
 
 @pytest.fixture
@@ -281,7 +290,7 @@ async def test_a_name_cannot_hide_or_reorder_what_stands_beside_it(here: World) 
 )
 async def test_a_wrong_request_is_a_page_that_names_the_parameter(name: str, value: Any) -> None:
     """Before anybody logs in, for every client, without asking Stytch, and never as a redirect."""
-    app = create_app(settings("http://127.0.0.1:9"), probe.SERVER)
+    app = alone()
     here = World(app, "", app, None, None, None, None, None, "connected-app-test-1")  # type: ignore[arg-type]
     query = Person(here, app, {}).query(**{name: value})
     answer = await request(app, "GET", "/oauth/authorize", query=query)
@@ -325,9 +334,7 @@ async def test_a_large_or_broken_form_is_refused(here: World) -> None:
     "query", ["", "&&&", "=", "%", "%ff=%fe", "a=" * 200, "client_id=%00", "\xff", "state=" + "%20" * 9000]
 )
 async def test_a_broken_query_is_a_page(query: str) -> None:
-    app = create_app(settings("http://127.0.0.1:9"), probe.SERVER)
-    scope_query = query.encode("latin-1").decode("latin-1")
-    answer = await request(app, "GET", "/oauth/authorize", query=scope_query)
+    answer = await request(alone(), "GET", "/oauth/authorize", query=query)
     assert answer.status == 400
 
 
@@ -341,18 +348,14 @@ VALUES = st.one_of(
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=14), st.sampled_from(["authorize", "callback", "connections"]))
 @hypothesis_settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_query_makes_a_5xx(fields: list[tuple[str, str]], page: str) -> None:
-    from urllib.parse import urlencode
-
-    app = create_app(settings("http://127.0.0.1:9"), probe.SERVER)
     query = urlencode([(name, value.encode("utf-8", "surrogatepass")) for name, value in fields])
-    answer = await request(app, "GET", f"/oauth/{page}", query=query)
+    answer = await request(alone(), "GET", f"/oauth/{page}", query=query)
     assert answer.status in (303, 400)
 
 
 @given(st.binary(max_size=200))
 @hypothesis_settings(deadline=None, max_examples=200)
 async def test_no_bytes_make_a_5xx(query: bytes) -> None:
-    app = create_app(settings("http://127.0.0.1:9"), probe.SERVER)
     statuses: list[int] = []
 
     async def receive() -> Any:
@@ -363,7 +366,7 @@ async def test_no_bytes_make_a_5xx(query: bytes) -> None:
 
     scope = {"type": "http", "method": "GET", "path": "/oauth/authorize", "query_string": query, "root_path": ""}
     headers = [(b"host", b"notes.example.com")]
-    await app(
+    await alone()(
         {**scope, "headers": headers, "scheme": "https", "server": ("x", 1), "http_version": "1.1"}, receive, send
     )
     assert statuses == [400]

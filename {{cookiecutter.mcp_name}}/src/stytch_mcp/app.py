@@ -40,7 +40,7 @@ from stytch_mcp.protect.subjects import Subjects
 from stytch_mcp.protect.verifier import Verifier
 from stytch_mcp.protocol import Endpoint
 from stytch_mcp.settings import Settings
-from stytch_mcp.signin.routes import sign_in
+from stytch_mcp.signin import PATHS, sign_in
 
 log = structlog.get_logger("stytch_mcp.app")
 
@@ -86,7 +86,7 @@ def create_app(
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(http)
             if page is not None:
-                stack.push_async_callback(page.stytch.close)
+                stack.push_async_callback(page.close)
             mcp_server = await stack.enter_async_context(server.build(settings))
             await stack.enter_async_context(endpoint.run(mcp_server))
             app.state.stop_listening = endpoint.stop_listening
@@ -101,7 +101,7 @@ def create_app(
             Route("/health", health.health),
             Route("/ready", health.readiness),
             *_metadata_routes(settings, server, accepted, metadata[accepted[0].name], scopes),
-            *(page.routes if page is not None else ()),
+            *([Route(PATHS, page)] if page is not None else ()),
         ],
         middleware=[
             Middleware(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from stytch_mcp.protect.remote import Clock
 from stytch_mcp.protect.scopes import Scope
@@ -25,26 +24,18 @@ STYLE_SECONDS = 300
 
 
 @dataclass(frozen=True)
-class SignIn:
-    """What the application adds to itself: routes, and what to close at the end."""
+class Pages:
+    """All pages, and what to close at the end."""
 
-    routes: list[Route]
+    router: Router
     stytch: Stytch
 
 
-def sign_in(
-    settings: Settings,
-    title: str,
-    scopes: Iterable[Scope],
-    *,
-    now: Clock = time.time,
-    clock: Clock = time.monotonic,
-) -> SignIn | None:
-    """The sign-in page, or None where Stytch is no issuer or cannot be asked (no STYTCH_SECRET)."""
-    if "stytch" not in settings.auth_issuers or settings.stytch_secret is None:
-        return None
+def pages(settings: Settings, title: str, scopes: Iterable[Scope], *, now: Clock, clock: Clock) -> Pages:
+    """The pages of a server with these settings."""
     assert settings.stytch_domain is not None
     assert settings.stytch_project_id is not None
+    assert settings.stytch_secret is not None
     stytch = Stytch(
         domain=settings.stytch_domain,
         project_id=settings.stytch_project_id,
@@ -64,7 +55,7 @@ def sign_in(
         decided=Once(2 * OPEN_SECONDS, clock),
         now=now,
     )
-    return SignIn(routes(site), stytch)
+    return Pages(Router(routes(site), redirect_slashes=False), stytch)
 
 
 def routes(site: Site) -> list[Route]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from stytch_mcp.signin.consent import SESSION_KINDS, mark_of, text_of
+from stytch_mcp.signin.consent import mark_of, text_of
 from stytch_mcp.signin.cookies import Session
 from stytch_mcp.signin.login import log_out
 from stytch_mcp.signin.site import SAFE, Visit
@@ -43,7 +43,7 @@ async def _list(visit: Visit, session: Session) -> Response:
     try:
         user = await visit.site.stytch.who(session.token)
     except Rejected as rejected:
-        if rejected.kind in SESSION_KINDS:
+        if rejected.session_is_over:
             return _log_in_first(visit)
         raise
     apps = [

@@ -24,7 +24,6 @@ BUILT_IN = {
     "full_access": "Do everything that you can do",
 }
 MARKS = {"full_access": "changes", "offline_access": "stays"}
-SESSION_KINDS = ("session_not_found", "session_expired", "session_revoked")
 
 log = structlog.get_logger("stytch_mcp.signin")
 
@@ -198,7 +197,7 @@ def _silent(why: str) -> Stop:
 
 def _rejected(visit: Visit, transaction: Transaction, request: AuthorizationRequest, rejected: Rejected) -> Response:
     """Stytch does not know the session, or does not vouch for the request: then nothing goes to its redirect URI."""
-    if rejected.kind in SESSION_KINDS:
+    if rejected.session_is_over:
         visit.jar.set_session(None)
         return _log_in_first(visit, transaction, request)
     reasons = {

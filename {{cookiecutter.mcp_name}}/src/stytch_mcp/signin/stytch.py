@@ -41,8 +41,12 @@ class Rejected(Exception):
 
     def __init__(self, status: int, kind: str) -> None:
         super().__init__(f"{status} {kind}")
-        self.status = status
         self.kind = kind
+
+    @property
+    def session_is_over(self) -> bool:
+        """UNCONFIRMED: Stytch's error types for a session that ended, beyond session_not_found."""
+        return "session" in self.kind
 
 
 @dataclass(frozen=True)

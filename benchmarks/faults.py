@@ -27,20 +27,25 @@ def _filled(unit: str) -> str:
 
 def _many() -> list[dict[str, Any]]:
     jwk = fake_issuer.public_jwk(fake_issuer.rsa_key("current"), fake_issuer.KEY_ID)
-    return [jwk, *({**jwk, "kid": f"{number}"} for number in range(500))]
+    return [{**jwk, "kid": f"{jwk['kid'] if number == 0 else number}"} for number in range(_fitting(jwk))]
+
+
+def _fitting(entry: dict[str, Any]) -> int:
+    return remote.MAX_DOCUMENT_BYTES // (len(json.dumps(entry)) + 8)
 
 
 def _other_algorithms() -> list[dict[str, Any]]:
     jwk = _many()[0]
     return [
-        *({**jwk, "kid": f"{number}", "alg": alg} for number in range(100) for alg in ("RS512", "PS256", "none")),
+        *({**jwk, "kid": f"{number}", "alg": alg} for number in range(25) for alg in ("RS512", "PS256", "none")),
         *({"kty": "oct", "k": "AAAA", "kid": f"oct{number}", "alg": "HS256"} for number in range(100)),
         *({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": f"ec{number}"} for number in range(100)),
     ]
 
 
 def _wide() -> list[dict[str, Any]]:
-    return [{**_many()[0], "n": "AQAB" * (60_000)}]
+    jwk = {**_many()[0], "n": ""}
+    return [{**jwk, "n": "AQAB" * ((remote.MAX_DOCUMENT_BYTES - len(json.dumps(jwk)) - 16) // 4)}]
 
 
 def _rotating(issuer: fake_issuer.FakeIssuer) -> fake_issuer.Answer:
@@ -72,8 +77,8 @@ FAULTS: Final[dict[str, Callable[[fake_issuer.FakeIssuer], Any]]] = {
     "as large as allowed, numbers": lambda _: _text(_filled("1e9,")),
     "deep": lambda _: _text("[" * (remote.MAX_DOCUMENT_BYTES - 1)),
     "other algorithms": _keys(_other_algorithms),
-    "500 keys": _keys(_many),
-    "a key of a million bits": _keys(_wide),
+    "as many keys as allowed": _keys(_many),
+    "a key as wide as allowed": _keys(_wide),
 }
 
 # A socket cannot be made to refuse, and making 64 MiB takes time in whatever process makes them.

@@ -1,7 +1,8 @@
 """The servers that are compared, each as a process: python servers.py KIND, settings from the environment.
 
-`protected` is the baked server. `open` is the same without the gate: a principal and the message are put on the scope
-instead, so that the endpoint behind it does the same work. `bare` is the SDK's own application with one tool.
+`protected` is the baked server. `open` is the same without the gate: a principal is put on the scope instead, and the
+message, which the endpoint needs with or without a gate to choose between JSON and a stream. `bare` is the SDK's own
+application with one tool.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("protected", "open", "bare")
 REPORT: Final = "/bench"
+MAX_BODY_BYTES: Final = 1_048_576
 
 
 def bare() -> None:
@@ -63,12 +65,17 @@ class Inject:
 
         self._app, self._mcp = app, mcp
         claims = json.loads(os.environ["CLAIMS"])
-        principal = issuers.stytch(claims["iss"], claims["aud"][0]).principal(claims)
-        self._found = {gate.PRINCIPAL: principal, gate.MESSAGE: {"method": "tools/call"}}
+        self._principal = issuers.stytch(claims["iss"], claims["aud"][0]).principal(claims)
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.update(self._found)
-        await (self._mcp if scope.get("path") == "/mcp" else self._app)(scope, receive, send)
+        if scope.get("path") != "/mcp":
+            await self._app(scope, receive, send)
+            return
+        body = await self._gate.read_body(scope, receive, MAX_BODY_BYTES)
+        scope[self._gate.PRINCIPAL] = self._principal
+        scope[self._gate.MESSAGE] = self._gate.parse_message(body)
+        await self._mcp(scope, self._gate.replay(body, receive), send)
 
 
 def watch(app: Starlette) -> None:

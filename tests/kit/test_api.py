@@ -1,4 +1,4 @@
-"""Local Stytch's API: members, log-in, sessions, and what the project's backend may do."""
+"""Local Stytch's API: log-in, sessions, and what the project's backend may do."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from starlette.routing import Route
 from stytch_mcp_kit.local import Config, create_app
 from stytch_mcp_kit.local.wire import s256
 from tests.kit.conftest import (
-    CONSENT,
     DOMAIN,
-    REDIRECT,
     VERIFIER,
     Local,
     claims,
@@ -26,56 +24,7 @@ from tests.kit.conftest import (
 
 pytestmark = pytest.mark.anyio
 
-# Members of organizations
-
-
-async def test_a_members_token_names_the_organization(local: Local) -> None:
-    member = await local.control("users", email="bo@corp.example", organization="corp")
-    client_id = (await local.register())["client_id"]
-    identity = {"organization_id": member["organization_id"], "member_id": member["member_id"]}
-    request = {"client_id": client_id, "redirect_uri": REDIRECT, "response_type": "code", "scopes": CONSENT}
-    start = (await local.api("/v1/b2b/idp/oauth/authorize/start", **request, **identity)).json()
-    assert start["member"]["email_address"] == "bo@corp.example"
-    assert start["organization"]["organization_slug"] == "corp"
-    submit = await local.api(
-        "/v1/b2b/idp/oauth/authorize",
-        **{**request, **identity, "consent_granted": True, "code_challenge": s256(VERIFIER)},
-    )
-    body = (await local.token(client_id, code=submit.json()["authorization_code"])).json()
-    found = claims(body["access_token"])
-    assert found["sub"].startswith("member-test-")
-    assert found["https://stytch.com/organization"] == {
-        "organization_id": member["organization_id"],
-        "slug": "corp",
-    }
-    apps = f"/v1/b2b/organizations/{identity['organization_id']}/members/{identity['member_id']}/connected_apps"
-    assert len((await local.api(apps, "GET")).json()["connected_apps"]) == 1
-    await local.api(f"{apps}/{client_id}/revoke")
-    assert (await local.introspect(client_id, body["access_token"]))["active"] is False
-
-
-async def test_a_member_is_found_in_the_own_organization_only(local: Local) -> None:
-    one = await local.control("users", email="bo@corp.example", organization="corp", verified=False)
-    two = await local.control("users", email="cy@firm.example", organization="firm")
-    base = "/v1/b2b/organizations"
-    found = await local.api(f"{base}/{one['organization_id']}/member?member_id={one['member_id']}", "GET")
-    assert found.json()["member"]["email_address_verified"] is False
-    by_email = await local.api(f"{base}/{one['organization_id']}/member?email_address=bo@corp.example", "GET")
-    assert by_email.json()["member_id"] == one["member_id"]
-    foreign = await local.api(f"{base}/{two['organization_id']}/member?member_id={one['member_id']}", "GET")
-    assert stytch_error(foreign) == (404, "member_not_found")
-    assert stytch_error(await local.api(f"/v1/users/{one['member_id']}", "GET")) == (404, "user_not_found")
-
-
 # Log-in and sessions
-
-
-async def test_a_members_session_is_none_of_the_consumer_api(local: Local) -> None:
-    await local.control("users", email="bo@corp.example", organization="corp")
-    token = (await local.control("mint", kind="session", email="bo@corp.example"))["token"]
-    assert stytch_error(await local.api("/v1/sessions/authenticate", session_jwt=token)) == (404, "session_not_found")
-    client_id = (await local.register())["client_id"]
-    assert (await local.submit(client_id, user_id=None, session_jwt=token)).status_code == 404
 
 
 async def test_a_code_by_mail_is_random_spent_and_short_lived(local: Local) -> None:
@@ -130,12 +79,37 @@ async def test_a_session_is_known_by_token_or_jwt_until_it_ends(local: Local) ->
         assert found.json()["session"]["session_id"] == body["session"]["session_id"]
     both = {"session_token": body["session_token"], "session_jwt": body["session_jwt"]}
     assert stytch_error(await local.api("/v1/sessions/authenticate", **both)) == (400, "bad_request")
-    local.clock.now += 300
-    expired = await local.api("/v1/sessions/authenticate", session_jwt=body["session_jwt"])
-    assert stytch_error(expired) == (404, "session_not_found")
-    local.clock.now += 3599
+    local.clock.now += 3600
     late = await local.api("/v1/sessions/authenticate", session_token=body["session_token"])
     assert stytch_error(late) == (404, "session_not_found")
+
+
+async def test_an_expired_session_jwt_is_renewed_while_the_session_lasts_and_is_nobody_elsewhere(local: Local) -> None:
+    body = await session(local)
+    client_id = (await local.register())["client_id"]
+    local.clock.now += 301
+    old = {"session_jwt": body["session_jwt"]}
+    assert (await local.submit(client_id, user_id=None, **old)).status_code == 404
+    renewed = (await local.api("/v1/sessions/authenticate", **old)).json()["session_jwt"]
+    assert claims(renewed)["exp"] == int(local.clock.now) + 300
+    assert (await local.submit(client_id, user_id=None, session_jwt=renewed)).status_code == 200
+    forged = (await local.control("mint", kind="session", key="foreign"))["token"]
+    for token in (forged, body["session_token"], (await local.tokens(client_id))["access_token"]):
+        refused = await local.api("/v1/sessions/authenticate", session_jwt=token)
+        assert stytch_error(refused) == (404, "session_not_found")
+    local.clock.now += 3600
+    assert (await local.api("/v1/sessions/authenticate", **old)).status_code == 404
+
+
+async def test_live_sessions_are_listed(local: Local) -> None:
+    path = f"/v1/sessions?user_id={local.user_id}"
+    first, second = await session(local), await session(local)
+    ids = [each["session_id"] for each in (await local.api(path, "GET")).json()["sessions"]]
+    assert ids == [first["session"]["session_id"], second["session"]["session_id"]]
+    await local.api("/v1/sessions/revoke", session_id=ids[0])
+    assert len((await local.api(path, "GET")).json()["sessions"]) == 1
+    local.clock.now += 3600
+    assert (await local.api(path, "GET")).json()["sessions"] == []
 
 
 async def test_a_session_can_be_revoked_and_extended(local: Local) -> None:
@@ -161,6 +135,59 @@ async def test_a_link_by_mail_works_once_and_with_its_verifier(local: Local) -> 
         extra = {"code_verifier": verifier} if verifier else {}
         assert (await local.api("/v1/magic_links/authenticate", **token, **extra)).status_code == expected
     assert (await local.api("/v1/oauth/authenticate", **token)).status_code == 401
+    await local.api("/v1/magic_links/email/login_or_create", **request)
+    link = (await local.http.get("/_test/otp", params={"email": "ada@example.com"})).json()["magic_link"]
+    token = {"token": query(link)["token"], "code_verifier": VERIFIER}
+    unexpected = await local.api("/v1/magic_links/authenticate", **token)
+    assert stytch_error(unexpected) == (400, "pkce_did_not_expect_code_verifier")
+
+
+@pytest.mark.parametrize("product", ["otps", "magic_links"])
+async def test_send_makes_nobody_a_user(local: Local, product: str) -> None:
+    known = await local.api(f"/v1/{product}/email/send", email="ada@example.com")
+    assert known.json()["user_id"] == local.user_id
+    assert "user_created" not in known.json()
+    nobody = await local.api(f"/v1/{product}/email/send", email="new@example.com")
+    assert stytch_error(nobody) == (404, "email_not_found")
+    assert len(local.app.state.project.users) == 2
+
+
+async def test_social_log_in_makes_a_user_of_whom_nobody_knows(local: Local) -> None:
+    back, welcome = "https://notes.example.com/back", "https://notes.example.com/welcome"
+    await local.control("users", email="bo@corp.example", organization="corp")
+    params = {"public_token": local.config.public_token, "login_redirect_url": back, "signup_redirect_url": welcome}
+    for email, url, known in (
+        ("ada@example.com", back, True),
+        ("new@example.com", welcome, False),
+        ("bo@corp.example", welcome, False),
+    ):
+        before = set(local.app.state.project.users)
+        start = await local.http.get("/v1/public/oauth/google/start", params={**params, "login_hint": email})
+        assert start.headers["location"].startswith(f"{url}?")
+        assert set(local.app.state.project.users) == before, "not before the log-in is complete"
+        body = (await local.api("/v1/oauth/authenticate", token=query(start.headers["location"])["token"])).json()
+        assert (body["user_id"] in before) is known
+        assert body["user"]["emails"][0]["email"] == email
+        assert body["user"]["emails"][0]["verified"] is True
+
+
+async def test_a_session_tells_what_its_person_may(local: Local) -> None:
+    await local.control("users", email="ada@example.com", scopes=["notes:read"], code="000000")
+    token = {"session_token": (await session(local))["session_token"]}
+
+    async def asked(**check: str) -> httpx.Response:
+        return await local.api("/v1/sessions/authenticate", **token, authorization_check=check)
+
+    allowed = await asked(resource_id="notes", action="read")
+    assert allowed.json()["verdict"] == {"authorized": True, "granting_roles": ["may_notes_read"]}
+    for action in ("write", "burn"):
+        assert stytch_error(await asked(resource_id="notes", action=action)) == (403, "session_authorization_error")
+    made = await local.control("users", email="bo@corp.example", organization="corp")
+    token = {"session_jwt": (await local.control("mint", kind="session", email="bo@corp.example"))["token"]}
+    for organization, status in ((made["organization_id"], 200), ("organization-test-other", 403)):
+        check = {"organization_id": organization, "resource_id": "notes", "action": "write"}
+        response = await local.api("/v1/b2b/sessions/authenticate", **token, authorization_check=check)
+        assert response.status_code == status
 
 
 async def test_social_log_in_comes_straight_back(local: Local) -> None:
@@ -237,7 +264,15 @@ async def test_full_access_is_exchanged_once_while_fresh(local: Local) -> None:
 
 @pytest.mark.parametrize("auth", [None, ("", ""), ("project", "wrong"), ("é", "ü")])
 async def test_the_api_is_for_the_projects_backend(local: Local, auth: tuple[str, str] | None) -> None:
-    public = ("/.well-known", "/v1/oauth2", "/v1/public", "/v1/sessions/jwks", "/v1/b2b/sessions/jwks", "/_test")
+    public = (
+        "/.well-known",
+        "/v1/oauth2",
+        "/v1/public",
+        "/v1/b2b/public",
+        "/v1/sessions/jwks",
+        "/v1/b2b/sessions/jwks",
+        "/_test",
+    )
     checked = 0
     for route in local.app.routes:
         assert isinstance(route, Route)
@@ -265,12 +300,49 @@ async def test_users_are_made_found_changed_and_deleted(local: Local) -> None:
         f"/v1/users/{made['user_id']}", "PUT", name={"first_name": "Kim"}, trusted_metadata={"a": 1}
     )
     assert (named.json()["user"]["name"]["first_name"], named.json()["user"]["trusted_metadata"]) == ("Kim", {"a": 1})
+    for operator, expected in (("AND", 0), ("OR", 2)):
+        other = {"filter_name": "user_id", "filter_value": [local.user_id]}
+        query = {"operator": operator, "operands": [operand, other]}
+        assert (await local.api("/v1/users/search", query=query)).json()["results_metadata"]["total"] == expected
+    shouted = {"filter_name": "email_address", "filter_value": ["KIM@example.com"]}
+    found = await local.api("/v1/users/search", query={"operator": "AND", "operands": [shouted]})
+    assert found.json()["results_metadata"]["total"] == 1
     again = await local.api(f"/v1/users/{made['user_id']}", "PUT", trusted_metadata={"a": None, "b": {"c": 2}})
     assert again.json()["user"]["trusted_metadata"] == {"b": {"c": 2}}
+    more = await local.api(f"/v1/users/{made['user_id']}", "PUT", trusted_metadata={"d": 3})
+    assert more.json()["user"]["trusted_metadata"] == {"b": {"c": 2}, "d": 3}, "what is not named stays"
+    unverified = {"filter_name": "email_verified", "filter_value": False}
+    found = await local.api("/v1/users/search", query={"operator": "AND", "operands": [unverified]})
+    assert [user["user_id"] for user in found.json()["results"]] == [made["user_id"]]
     unknown: dict[str, Any] = {"query": {"operator": "AND", "operands": [{"filter_name": "x", "filter_value": []}]}}
     assert stytch_error(await local.api("/v1/users/search", **unknown)) == (400, "bad_request")
     assert (await local.api(f"/v1/users/{made['user_id']}", "DELETE")).status_code == 200
     assert (await local.api(f"/v1/users/{made['user_id']}", "GET")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"operator": "XOR", "operands": []}, {"operands": ["x"]}, {"operands": {"x": 1}}, []]
+)
+async def test_a_search_that_is_malformed_is_400(local: Local, wrong: Any) -> None:
+    assert stytch_error(await local.api("/v1/users/search", query=wrong)) == (400, "bad_request")
+
+
+async def test_a_person_deleted_after_the_mail_does_not_log_in(local: Local) -> None:
+    sent = (await local.api("/v1/otps/email/login_or_create", email="ada@example.com")).json()
+    await local.api("/v1/magic_links/email/login_or_create", email="ada@example.com")
+    link = (await local.http.get("/_test/otp", params={"email": "ada@example.com"})).json()["magic_link"]
+    await local.api(f"/v1/users/{sent['user_id']}", "DELETE")
+    code = await local.api("/v1/otps/authenticate", method_id=sent["email_id"], code="000000")
+    assert stytch_error(code) == (401, "unable_to_auth_otp_code")
+    linked = await local.api("/v1/magic_links/authenticate", token=query(link)["token"])
+    assert stytch_error(linked) == (401, "unable_to_auth_magic_link")
+
+
+async def test_what_is_not_there_is_404(local: Local) -> None:
+    revoked = await local.api(f"/v1/users/{local.user_id}/connected_apps/nobody/revoke")
+    assert stytch_error(revoked) == (404, "connected_app_not_found")
+    wrong = await local.api("/v1/connected_apps/clients", client_type="x")
+    assert stytch_error(wrong) == (400, "invalid_connected_app_type")
 
 
 async def test_searches_go_on_from_a_cursor(local: Local) -> None:
@@ -312,7 +384,10 @@ async def test_a_refused_change_changes_nothing(local: Local) -> None:
 async def test_a_deleted_client_is_unknown(local: Local) -> None:
     client_id = (await local.register())["client_id"]
     token = (await local.tokens(client_id))["access_token"]
+    bearer = {"authorization": f"Bearer {token}"}
+    assert (await local.http.get("/v1/oauth2/userinfo", headers=bearer)).status_code == 200
     assert (await local.api(f"/v1/connected_apps/clients/{client_id}", "DELETE")).status_code == 200
+    assert (await local.http.get("/v1/oauth2/userinfo", headers=bearer)).status_code == 401
     assert (await local.submit(client_id)).status_code == 404
     assert (
         "error"

@@ -143,6 +143,18 @@ async def test_a_fault_without_a_body_speaks_stytchs_words(local: Local) -> None
     assert oauth_error(await local.http.post("/v1/oauth2/token"))[0] == 429
 
 
+async def test_an_answer_may_be_late(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("stytch_mcp_kit.local.faults.anyio.sleep", wait)
+    await local.control("faults", **{"/.well-known/jwks.json": {"latency_seconds": 7.5}})
+    assert (await local.http.get("/.well-known/jwks.json")).json()["keys"], "late, and the usual one"
+    assert waited == [7.5]
+
+
 async def test_held_requests_go_on_when_the_faults_are_taken_away(local: Local) -> None:
     answered: list[int] = []
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
+from unittest import mock
 
+import anyio
+import anyio.lowlevel
 import httpx
 import jwt
 import pytest
@@ -438,6 +442,9 @@ async def test_without_a_challenge_a_verifier_is_not_expected(local: Local) -> N
     code = await local.code(client["client_id"], code_challenge=None)
     response = await local.token(client["client_id"], code=code, client_secret=secret)
     assert oauth_error(response) == (400, "pkce_did_not_expect_code_verifier")
+    code = await local.code(client["client_id"], code_challenge=None)
+    response = await local.token(client["client_id"], code=code, client_secret=secret, code_verifier=None)
+    assert response.status_code == 200
 
 
 async def test_a_confidential_client_proves_itself_in_the_body_or_by_basic(local: Local) -> None:
@@ -464,6 +471,9 @@ async def test_a_refresh_token_comes_only_with_offline_access(local: Local) -> N
 async def test_public_clients_rotate_refresh_tokens(local: Local) -> None:
     client_id = (await local.register())["client_id"]
     first = (await local.tokens(client_id, scopes=["offline_access", "notes:read"]))["refresh_token"]
+    other = (await local.register(client_name="other"))["client_id"]
+    stolen = await local.token(other, refresh_token=first)
+    assert oauth_error(stolen) == (404, "idp_refresh_token_not_found")
     body = (await local.token(client_id, refresh_token=first)).json()
     assert body["refresh_token"] != first
     assert body["scope"] == "offline_access notes:read"
@@ -515,6 +525,8 @@ async def test_machine_tokens_look_like_access_tokens_but_for_the_subject(local:
     found = claims(good.json()["access_token"])
     assert (found["sub"], found["aud"], found["iss"]) == (M2M_CLIENT_ID, [local.config.project_id], DOMAIN)
     assert "client_id" not in found
+    wider = await local.token(M2M_CLIENT_ID, **{**body, "scope": "notes:delete"})
+    assert oauth_error(wider) == (400, "oauth_invalid_scope_requested")
     bad = await local.token(M2M_CLIENT_ID, **{**body, "client_secret": "wrong"})
     assert oauth_error(bad) == (400, "invalid_client_id")
 
@@ -596,6 +608,53 @@ async def test_revoking_an_app_ends_consent_refresh_and_introspection(local: Loc
     assert apps == []
 
 
+async def test_the_legacy_paths_of_the_oauth_endpoints_do_the_same(local: Local) -> None:
+    legacy = f"/v1/public/{local.config.project_id}/oauth2"
+    registered = await local.http.post(f"{legacy}/register", json={"redirect_uris": [REDIRECT]})
+    client_id = registered.json()["client_id"]
+    token = (await local.tokens(client_id, scopes=["openid", "phone"]))["access_token"]
+    userinfo = await local.http.get(f"{legacy}/userinfo", headers={"authorization": f"Bearer {token}"})
+    assert set(userinfo.json()) == {"sub", "phone_number", "phone_number_verified", "request_id", "status_code"}
+    form = {"client_id": client_id, "token": token}
+    project = httpx.BasicAuth(local.config.project_id, local.config.secret)  # what the SDK sends along
+    nobody = await local.http.post(f"{legacy}/introspect", data={"token": token}, auth=project)
+    assert oauth_error(nobody) == (400, "invalid_client_id")
+    assert (await local.http.post(f"{legacy}/introspect", data=form, auth=project)).json()["active"] is True
+    assert (await local.http.post(f"{legacy}/revoke", data=form)).status_code == 200
+    assert (await local.http.post(f"{legacy}/introspect", data=form)).json() == {
+        "active": False,
+        "request_id": mock.ANY,
+        "status_code": 200,
+    }
+    elsewhere = legacy.replace(local.config.project_id, "project-test-other")
+    for name in ("register", "token", "introspect", "revoke"):
+        response = await local.http.post(f"{elsewhere}/{name}", data=form)
+        assert response.status_code == 404, name
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"response_type": "token"}, "bad_request"),
+        ({"response_type": None}, "bad_request"),
+        ({"scopes": "openid"}, "bad_request"),
+        ({"consent_granted": "yes"}, "bad_request"),
+        ({"resources": "https://notes.example.com/mcp"}, "bad_request"),
+        ({"client_id": None}, "bad_request"),
+    ],
+    ids=str,
+)
+async def test_an_answer_of_the_page_that_is_malformed_is_400(local: Local, fields: dict[str, Any], error: str) -> None:
+    client_id = (await local.register())["client_id"]
+    assert stytch_error(await local.submit(**{"client_id": client_id, **fields})) == (400, error)
+
+
+@pytest.mark.parametrize("metadata", [{"redirect_uris": []}, {"token_endpoint_auth_method": "private_key_jwt"}])
+async def test_metadata_that_cannot_be_registered(local: Local, metadata: dict[str, Any]) -> None:
+    response = await local.http.post("/v1/oauth2/register", json={"redirect_uris": [REDIRECT], **metadata})
+    assert stytch_error(response) == (400, "bad_request")
+
+
 # Client ID metadata documents
 
 
@@ -620,6 +679,7 @@ async def test_a_metadata_document_makes_an_internal_client(local: Local) -> Non
     [
         document(client_id="https://client.example/other.json"),
         document(redirect_uris="no list"),
+        document(client_secret="everybody-can-read-it"),
         httpx.Response(302, headers={"location": "https://elsewhere.example/"}),
         httpx.Response(200, text="not json"),
         httpx.Response(200, json=["no object"]),
@@ -631,6 +691,50 @@ async def test_a_bad_metadata_document_is_refused(local: Local, answer: httpx.Re
     local.documents.answers[DOCUMENT_URL] = answer
     assert stytch_error(await local.submit(DOCUMENT_URL)) == (400, "connected_app_misconfigured_client")
     assert local.documents.asked == [DOCUMENT_URL]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://client.example",
+        "https://client.example/",
+        "https://client.example/metadata.json#x",
+        "https://ada@client.example/metadata.json",
+        "https://client.example/a/../metadata.json",
+        "https://client.example/./metadata.json",
+    ],
+)
+async def test_a_url_that_cannot_name_a_client_is_never_asked(local: Local, url: str) -> None:
+    local.documents.answers[url] = document(client_id=url)
+    assert stytch_error(await local.submit(url)) == (400, "connected_app_misconfigured_client")
+    assert local.documents.asked == []
+
+
+@pytest.mark.parametrize("uri", ["javascript:alert(1)", "http://client.example/cb"])
+async def test_a_document_may_not_name_a_redirect_that_could_not_be_registered(local: Local, uri: str) -> None:
+    local.documents.answers[DOCUMENT_URL] = document(redirect_uris=[REDIRECT, uri])
+    status, error = stytch_error(await local.submit(DOCUMENT_URL))
+    assert (status, error.startswith("connected_app_redirect_url_")) == (400, True)
+
+
+async def test_a_document_that_goes_on_and_on_is_given_up_as_a_whole(local: Local) -> None:
+    """The limit is for all of it: each piece may come in time."""
+    left = anyio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b" "
+                await anyio.lowlevel.checkpoint()
+        finally:
+            left.set()
+
+    local.documents.answers[DOCUMENT_URL] = httpx.Response(200, content=pieces())
+    await local.control("settings", cimd_seconds=0.0)
+    response = await local.submit(DOCUMENT_URL)
+    assert stytch_error(response) == (400, "connected_app_misconfigured_client")
+    assert "took longer than 0.0 s" in response.json()["error_message"]
+    await left.wait()
 
 
 async def test_a_document_must_be_reachable_and_list_the_redirect(local: Local) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ pytestmark = [
     pytest.mark.e2e,
     # The SDK's own use of aiohttp, which nobody else can mend.
     pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The 'auth' parameter is deprecated:DeprecationWarning"),
 ]
 
 
@@ -285,6 +286,208 @@ def test_members(sdk: Sdk, client_id: str) -> None:
     assert [app.connected_app_id for app in apps] == [client_id]
     sdk.b2b.organizations.members.connected_apps.revoke(organization_id, member_id, client_id)
     assert sdk.b2b.rbac.policy().policy is not None
+
+
+def test_a_member_logs_in_by_every_way_and_consents(sdk: Sdk, client_id: str) -> None:
+    seeded = sdk.control("users", email="bo@corp.example", organization="corp", code="000000")
+    corp: dict[str, Any] = {"organization_id": seeded["organization_id"]}
+    who: dict[str, Any] = {**corp, "email_address": "bo@corp.example"}
+    public: dict[str, Any] = {"public_token": sdk.config.public_token, "login_hint": "bo@corp.example"}
+
+    def token_of(url: str) -> str:
+        return httpx.URL(url).params["token"]
+
+    def mailed() -> str:
+        return token_of(sdk.http.get("/_test/otp", params={"email": "bo@corp.example"}).json()["magic_link"])
+
+    def landed(path: str, **query: str) -> str:
+        start = sdk.http.get(f"/v1/b2b/public/oauth/google/{path}", params={**public, **query})
+        return token_of(start.headers["location"])
+
+    sent = sdk.b2b.otps.email.login_or_signup(**who)
+    assert (sent.member_id, sent.member_created) == (seeded["member_id"], False)
+    login = sdk.b2b.otps.email.authenticate(**who, code="000000", session_duration_minutes=60)
+    assert login.member_session is not None
+    assert login.member_session.organization_slug == "corp"
+    assert sdk.b2b.magic_links.email.login_or_signup(**who).member_id == seeded["member_id"]
+    assert sdk.b2b.magic_links.authenticate(mailed()).member_authenticated
+    oauth = sdk.b2b.oauth.authenticate(landed("start", slug="corp"))
+    assert (oauth.provider_type, oauth.organization_id) == ("Google", seeded["organization_id"])
+
+    sdk.b2b.otps.email.discovery.send(email_address="bo@corp.example")
+    found = sdk.b2b.otps.email.discovery.authenticate(email_address="bo@corp.example", code="000000")
+    assert [each.organization.organization_slug for each in found.discovered_organizations if each.organization] == [
+        "corp"
+    ]
+    intermediate = found.intermediate_session_token
+    assert sdk.b2b.discovery.organizations.list(intermediate_session_token=intermediate).email_address == (
+        "bo@corp.example"
+    )
+    made = sdk.b2b.discovery.organizations.create(intermediate_session_token=intermediate, organization_name="Firm")
+    assert made.member_authenticated
+    sdk.b2b.magic_links.email.discovery.send(email_address="bo@corp.example")
+    linked = sdk.b2b.magic_links.discovery.authenticate(mailed())
+    exchanged = sdk.b2b.discovery.intermediate_sessions.exchange(linked.intermediate_session_token, **corp)
+    assert exchanged.member_id == seeded["member_id"]
+    social = sdk.b2b.oauth.discovery.authenticate(landed("discovery/start"))
+    assert len(social.discovered_organizations) == 2
+
+    session: dict[str, Any] = {"session_jwt": login.session_jwt}
+    local = sdk.b2b.sessions.authenticate_jwt_local(login.session_jwt, leeway=30)
+    assert local is not None
+    assert local.organization_id == seeded["organization_id"]
+    assert sdk.b2b.sessions.authenticate(**session).member.member_id == seeded["member_id"]
+    assert len(sdk.b2b.sessions.get(seeded["organization_id"], seeded["member_id"]).member_sessions) == 4
+    moved = sdk.b2b.sessions.exchange(made.organization.organization_id, **session)
+    assert moved.organization.organization_name == "Firm"
+    assert sdk.b2b.sessions.get_jwks(sdk.config.project_id).keys
+    question: dict[str, Any] = {
+        "client_id": client_id,
+        "redirect_uri": REDIRECT,
+        "response_type": "code",
+        "scopes": CONSENT,
+    }
+    start = sdk.b2b.idp.oauth.authorize_start(**question, **session)
+    assert (start.member_id, start.organization.organization_slug) == (seeded["member_id"], "corp")
+    given = sdk.b2b.idp.oauth.authorize(
+        consent_granted=True, **question, session_token=login.session_token, code_challenge=s256(VERIFIER)
+    )
+    assert given.authorization_code is not None
+    token = sdk.exchange(client_id, given.authorization_code)["access_token"]
+    remote = sdk.b2b.idp.introspect_token_network(token, client_id=client_id)
+    assert remote is not None
+    assert verified(sdk, token).organization == seeded["organization_id"]
+    sdk.b2b.sessions.revoke(member_id=seeded["member_id"])
+    with pytest.raises(StytchError) as failure:
+        sdk.b2b.sessions.authenticate(**session)
+    assert failure.value.details.error_type == "session_not_found"
+
+
+def test_organizations_and_their_members(sdk: Sdk) -> None:
+    organizations = sdk.b2b.organizations
+    made = organizations.create(organization_name="Acme", email_allowed_domains=["acme.example"]).organization
+    changed = organizations.update(made.organization_id, email_jit_provisioning="RESTRICTED").organization
+    assert changed.email_jit_provisioning == "RESTRICTED"
+    assert [each.organization_slug for each in organizations.search().organizations] == ["acme"]
+    kim = organizations.members.create(made.organization_id, email_address="kim@acme.example", name="Kim")
+    assert kim.member.name == "Kim"
+    query = {"operator": "AND", "operands": [{"filter_name": "member_emails", "filter_value": ["kim@acme.example"]}]}
+    found = organizations.members.search([made.organization_id], query=query)
+    assert [member.member_id for member in found.members] == [kim.member_id]
+    assert list(found.organizations) == [made.organization_id]
+    joined = sdk.b2b.otps.email.login_or_signup(made.organization_id, "new@acme.example")
+    assert (joined.member_created, joined.member.status) == (True, "pending")
+    organizations.members.delete(made.organization_id, kim.member_id)
+    with pytest.raises(StytchError) as failure:
+        organizations.members.get(made.organization_id, member_id=kim.member_id)
+    assert failure.value.details.error_type == "member_not_found"
+
+
+def test_the_asynchronous_client_makes_the_same_calls(sdk: Sdk, client_id: str) -> None:
+    """What the sign-in page does, and what a server could ask about connections."""
+    question: dict[str, Any] = {
+        "client_id": client_id,
+        "redirect_uri": REDIRECT,
+        "response_type": "code",
+        "scopes": CONSENT,
+    }
+
+    async def log_in_and_consent() -> str:
+        client = stytch.Client(
+            sdk.config.project_id, sdk.config.secret, environment=sdk.config.domain, suppress_warnings=True
+        )
+        async with client:
+            email, url = "ada@example.com", "https://notes.example.com/back"
+            assert [user.emails[0].email async for user in people(client)] == [email, "grace@example.org"]
+            sent = await client.otps.email.login_or_create_async(email=email)
+            login = await client.otps.authenticate_async(sent.email_id, "000000", session_duration_minutes=60)
+            await client.magic_links.email.login_or_create_async(email=email, login_magic_link_url=url)
+            link = sdk.http.get("/_test/otp", params={"email": email}).json()["magic_link"]
+            linked = await client.magic_links.authenticate_async(httpx.URL(link).params["token"])
+            params = {"public_token": sdk.config.public_token, "login_redirect_url": url}
+            back = sdk.http.get("/v1/public/oauth/github/start", params=params).headers["location"]
+            social = await client.oauth.authenticate_async(httpx.URL(back).params["token"])
+            assert login.user_id == linked.user_id == social.user_id
+            session: dict[str, Any] = {"session_token": login.session_token}
+            assert (await client.sessions.authenticate_async(**session)).user.user_id == login.user_id
+            assert len((await client.sessions.get_async(login.user_id)).sessions) == 1
+            start = await client.idp.oauth.authorize_start_async(**question, **session)
+            assert start.consent_required
+            given = await client.idp.oauth.authorize_async(
+                consent_granted=True,
+                **question,
+                **session,
+                code_challenge=s256(VERIFIER),
+                resources=["https://a.example"],
+            )
+            (app,) = (await client.users.connected_apps_async(login.user_id)).connected_apps
+            assert app.connected_app_id == client_id
+            tokens = sdk.exchange(client_id, given.authorization_code or "")
+            remote = await client.idp.introspect_token_network_async(tokens["access_token"], client_id=client_id)
+            assert remote is not None
+            await client.users.revoke_async(login.user_id, client_id)
+            assert (await client.users.connected_apps_async(login.user_id)).connected_apps == []
+            await client.sessions.revoke_async(**session)
+            with pytest.raises(StytchError) as failure:
+                await client.sessions.authenticate_async(**session)
+            assert failure.value.details.error_type == "session_not_found"
+            assert (await client.connected_app.clients.get_async(client_id)).connected_app.client_name == "Inspector"
+            assert (await client.debug.whoami_async()).project_id == sdk.config.project_id
+            return tokens["access_token"]
+
+    async def people(client: stytch.Client) -> AsyncIterator[Any]:
+        async for page in client.users.search_all_async(limit=1):
+            for user in page.results:
+                yield user
+
+    assert verified(sdk, anyio.run(log_in_and_consent)).client_id == client_id
+
+
+MEMBER = "bo@corp.example"
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {},
+        {"scope": "openid"},
+        {"claims": {"scope": ""}},
+        {"resources": ["https://notes.example.com/mcp"]},
+        {"claims": {"aud_extra": 1, "ext": {"deep": [1]}}},
+        {"claims": {"jti": None}},
+        {"header": {"typ": "at+jwt"}},
+        {"header": {"typ": None}},
+        {"email": MEMBER},
+        {"email": MEMBER, "scope": "notes:read notes:write"},
+    ],
+    ids=str,
+)
+def test_the_sdk_accepts_what_our_verifier_accepts(sdk: Sdk, wishes: dict[str, Any]) -> None:
+    sdk.control("users", email=MEMBER, organization="corp")
+    sdk.control("settings", aud_resources="append")
+    token = sdk.control("mint", **wishes)["token"]
+    ours = verified(sdk, token)
+    claims: Any = (sdk.b2b if "email" in wishes else sdk.consumer).idp.introspect_access_token_local(token)
+    assert claims is not None
+    assert (claims.subject, claims.issuer, claims.expires_at) == (ours.subject, sdk.config.domain, ours.expires_at)
+    assert set(claims.scope.split()) == ours.scopes
+    assert set(claims.audience) == set(ours.claims["aud"])
+
+
+@pytest.mark.parametrize("wishes", [{"nbf": 20}, {"iat": 20}, {"exp": -20}, {"aud": None}], ids=str)
+def test_where_our_verifier_is_wider_than_the_sdk(sdk: Sdk, wishes: dict[str, int | None]) -> None:
+    """Half a minute for clocks that differ, and an audience that is no list (RFC 7519 section 4.1.3)."""
+    changed = {
+        name: sdk.config.project_id if seconds is None else int(sdk.config.clock()) + seconds
+        for name, seconds in wishes.items()
+    }
+    token = sdk.control("mint", claims=changed)["token"]
+    assert verified(sdk, token).subject.startswith("user-")
+    try:
+        claims = sdk.consumer.idp.introspect_access_token_local(token)
+    except ValueError:  # what pydantic raises
+        claims = None
+    assert claims is None
 
 
 def test_the_sdk_takes_other_tokens_for_access_tokens(sdk: Sdk) -> None:

@@ -216,6 +216,8 @@ REFUSED: dict[Reason, dict[str, Make]] = {
     reasons.UNKNOWN_KEY: {
         "kid unknown": header(kid=OTHER_ID),
         "kid like a path": header(kid="../../../../dev/null"),
+        "kid like a path to our key": header(kid=f"/{KEY_ID}"),
+        "kid like a URL": header(kid="https://evil.example/jwks.json"),
         "kid like SQL": header(kid="x' UNION SELECT 'k"),
         "kid with a space at the end": header(kid=f"{KEY_ID} "),
         "an unknown kid, and the key itself in jwk": other_key(kid=OTHER_ID, jwk=jwk_of_the_attacker()),
@@ -253,6 +255,7 @@ REFUSED: dict[Reason, dict[str, Make]] = {
         "aud is another string": claims(aud="https://notes.example.com/mcp"),
         "aud has ours only in part": claims(aud=[f"{PROJECT_ID}x", PROJECT_ID[:-1]]),
         "aud is our client": claims(aud=[CLIENT_ID]),
+        "an ID token, whose audience is the client": claims(client_id=None, scope=None, aud=[CLIENT_ID], nonce="n"),
         "aud is a number": claims(aud=1),
         "aud is an object with ours": claims(aud={PROJECT_ID: True}),
         "aud is a list with a number": claims(aud=[PROJECT_ID, 1]),
@@ -284,6 +287,7 @@ REFUSED: dict[Reason, dict[str, Make]] = {
         "exp is negative": claims(exp=-1),
     },
     reasons.NOT_YET_VALID: {
+        "nbf and iat in 31 s": claims(nbf=NOW + 31, iat=NOW + 31),
         "nbf tomorrow": claims(nbf=NOW + 86_400, exp=NOW + 90_000),
         "nbf in 31 s": claims(nbf=NOW + 31),
         "iat in 31 s": claims(iat=NOW + 31),
@@ -294,14 +298,17 @@ REFUSED: dict[Reason, dict[str, Make]] = {
         "a session JWT with a scope": claims(**{STYTCH_SESSION: {"id": "session-live-1"}}),
         "a session JWT whose session is null": raw_claims(**{STYTCH_SESSION: None}),
         "an M2M token": claims(sub=M2M_ID, client_id=M2M_ID, scope="notes:read"),
+        "an M2M token that names no client": claims(sub=M2M_ID, client_id=None, scope="notes:read"),
         "an M2M token for a user": claims(client_id=M2M_ID),
         "an M2M token as subject": claims(sub=M2M_ID),
         "an ID token": claims(client_id=None, scope=None, nonce="n-0S6_WzA2Mj", email="ada@example.com"),
         "no scope": claims(scope=None),
         "scope is a list": claims(scope=["notes:read"]),
+        "scope is a number": claims(scope=1),
         "scope is null": raw_claims(scope=None),
         "no client_id": claims(client_id=None),
         "client_id is a number": claims(client_id=1),
+        "client_id is a list": claims(client_id=[CLIENT_ID]),
         "client_id is empty": claims(client_id=""),
         "client_id is the bare prefix": claims(client_id="connected-app-"),
         "client_id of something else": claims(client_id=f"x-{CLIENT_ID}"),
@@ -338,6 +345,7 @@ ACCEPTED: dict[str, Make] = {
     "nbf in 29 s": claims(nbf=NOW + 29),
     "nbf in 30 s": claims(nbf=NOW + 30),
     "iat in 29 s": claims(iat=NOW + 29),
+    "iat in 30 s": claims(iat=NOW + 30),
     "nbf and iat long ago": claims(nbf=NOW - 86_400, iat=NOW - 86_400),
     "times with fractions": claims(exp=NOW + 0.5, nbf=NOW - 0.5, iat=NOW - 0.25),
     "no jti": claims(jti=None),
@@ -527,7 +535,7 @@ async def test_refused_tokens_are_not_remembered(issuer: FakeIssuer, judged: lis
 async def test_tokens_are_remembered_by_their_whole_text_and_not_kept(issuer: FakeIssuer) -> None:
     judge, token = verifier_of(issuer), issuer.token()
     await judge.verify(token)
-    assert list(judge._remembered) == [hashlib.sha256(token.encode()).digest()]
+    assert list(judge._remembered) == [hashlib.blake2b(token.encode()).digest()]
     assert token not in repr(vars(judge))
 
 

@@ -36,9 +36,9 @@ def package() -> str:
 
 @contextmanager
 def process(*arguments: str, crashes: bool = False, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python process in the project's folder; ended with SIGTERM. Its log has a traceback if `crashes`, else none.
+    """A Python process in the project's folder; ended with SIGTERM.
 
-    No log may have a secret in it.
+    Its log has a traceback if `crashes`, else none, and in no case a token, a code or a secret.
     """
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "kit"), str(ROOT)])
     # A file takes any amount of log; a pipe that nobody reads would stop the process.

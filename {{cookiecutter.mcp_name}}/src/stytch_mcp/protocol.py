@@ -47,7 +47,7 @@ class Endpoint:
     @asynccontextmanager
     async def run(self, server: MCPServer[Any]) -> AsyncIterator[None]:
         """Learns which scopes the server's tools need and opens the SDK's transports."""
-        self._scopes.tools = {tool.name: needed(tool.meta) for tool in await server.list_tools()}
+        self._scopes.protect({tool.name: needed(tool.meta) for tool in await server.list_tools()})
         server.middleware.extend((audit.tool_calls, self._check_and_describe))
         self._json = _manager(server, json_response=True, max_body_bytes=self._max_body_bytes)
         self._stream = _manager(server, json_response=False, max_body_bytes=self._max_body_bytes)

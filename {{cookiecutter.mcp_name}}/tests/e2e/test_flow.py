@@ -8,7 +8,7 @@ import httpx
 import pytest
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from tests.sdk_client import Memory, Mode, connect, http_client, logged_in
+from tests.sdk_client import Memory, Mode, call_as, connect, http_client, logged_in
 from tests.servers import STATIC_TOKEN, package
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
@@ -20,14 +20,11 @@ MODES: list[Mode] = ["auto", "legacy"]
 async def test_a_client_registers_logs_in_and_calls(dev: dict[str, Any], mode: Mode) -> None:
     memory = Memory()
     async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http, mode) as client:
-        tools = await client.list_tools()
-        who = await client.call_tool("whoami")
-    assert {tool.name for tool in tools.tools} >= {"whoami", "search", "fetch"}
-    assert who.structured_content is not None
-    assert who.structured_content["issuer"] == dev["issuer"]
-    assert who.structured_content["subject"].startswith("user-test-")
+        who = await call_as(client, memory)
+    assert who["iss"] == dev["issuer"]
+    assert who["sub"].startswith("user-test-")
     assert memory.client_info is not None
-    assert who.structured_content["client_id"] == memory.client_info.client_id
+    assert who["client_id"] == memory.client_info.client_id
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -10,10 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.sdk_client import logged_in
+from tests.sdk_client import Memory, Mode, call_as, connect, http_client
 from tests.servers import ROOT, package, process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
+
+MODES: list[Mode] = ["auto", "legacy"]
 
 # Python runs it before anything else. Every process writes down what it imports, in a file of its own.
 NOTE_IMPORTS = """
@@ -44,14 +46,13 @@ def noted(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 async def test_serving_does_not_import_the_stytch_sdk(noted: tuple[str, Path]) -> None:
     mcp_url, folder = noted
-    async with logged_in(mcp_url) as client:
-        await client.list_tools()
-        await client.call_tool("whoami")
-    async with logged_in(mcp_url, "legacy") as client:
-        await client.call_tool("whoami")
-    async with httpx.AsyncClient() as http:
-        assert (await http.get(mcp_url.replace("/mcp", "/health"))).status_code == 200
-        assert (await http.post(mcp_url)).status_code == 401
+    for mode in MODES:
+        memory = Memory()
+        async with http_client(mcp_url, memory) as http, connect(mcp_url, http, mode) as client:
+            await call_as(client, memory)
+    async with httpx.AsyncClient() as plain:
+        assert (await plain.get(mcp_url.replace("/mcp", "/health"))).status_code == 200
+        assert (await plain.post(mcp_url)).status_code == 401
     (imported,) = [modules for command, modules in imports(folder) if " serve " in command]
     assert {"stytch_mcp.app", "mcp.server.mcpserver", "httpx"} <= imported
     assert not {name for name in imported if name.partition(".")[0] == "stytch"}

@@ -5,6 +5,7 @@ As a command (`make example`): bakes it again and keeps what is the owner's.
 
 import fnmatch
 import json
+import re
 import shutil
 import tempfile
 import tomllib
@@ -16,8 +17,10 @@ from cookiecutter.main import cookiecutter
 EXAMPLE = Path("examples", "coda-mcp")
 ANSWERS = Path("examples", "coda-mcp.json")
 COMMAND = "make example"
-# The example needs no packages of its own, so its locks are the template's.
+# What the example's tools need, the template's runtime needs too, so its locks are the template's.
 LOCKS = "requirements*.lock"
+PROJECT = Path("pyproject.toml")
+TOOLS = re.compile(rb"(?m)^tools = \[.*?\]$")
 
 
 def bake_example(scratch: Path) -> Path:
@@ -45,10 +48,14 @@ def is_owned(file: Path, patterns: list[str]) -> bool:
 
 
 def templates_part(baked: Path) -> dict[Path, bytes]:
-    """What the template says of the example: content by path relative to its folder."""
+    """What the template says of the example: content by path relative to its folder, with the owner's dependencies."""
     patterns = owned(baked)
     files = {path.relative_to(baked): path for path in baked.rglob("*") if path.is_file()}
-    return {file: path.read_bytes() for file, path in files.items() if not is_owned(file, patterns)}
+    part = {file: path.read_bytes() for file, path in files.items() if not is_owned(file, patterns)}
+    mine = TOOLS.search((ROOT / EXAMPLE / PROJECT).read_bytes()) if (ROOT / EXAMPLE).exists() else None
+    if mine is not None:
+        part[PROJECT] = TOOLS.sub(lambda _: mine[0], part[PROJECT], count=1)
+    return part
 
 
 def examples_part(patterns: list[str]) -> dict[Path, bytes]:

@@ -9,7 +9,8 @@ from stytch_mcp import Scope
 
 from ..constants import SCOPE_PREFIX
 
-READ = Scope(f"{SCOPE_PREFIX}:read", "Search and read")
-WRITE = Scope(f"{SCOPE_PREFIX}:write", "Add and change", implies=(READ,))
+READ = Scope(f"{SCOPE_PREFIX}:read", "Search and read docs")
+WRITE = Scope(f"{SCOPE_PREFIX}:write", "Create, change and delete docs, pages and rows", implies=(READ,))
+ADMIN = Scope(f"{SCOPE_PREFIX}:admin", "See and change sharing, publishing, folders and workspaces", implies=(WRITE,))
 
-SCOPES = (READ, WRITE)
+SCOPES = (READ, WRITE, ADMIN)

@@ -11,7 +11,7 @@ from local.coda.call import Body, Call, Flag, Query, by_key, operation
 from local.coda.model import Column, Doc, Row, Table, new_id
 from local.coda.page_edits import accepted
 from local.coda.rows import find_row
-from local.coda.values import parse, stored
+from local.coda.values import flat, parse, stored
 from local.coda.wire import bad_request
 
 MAX_ROW_BYTES = 85 * 1024
@@ -49,7 +49,8 @@ class ParseQuery(Query):
 
 def read_cells(doc: Doc, table: Table, edit: RowEdit) -> dict[str, Any]:
     """Column id to value. Raises ApiError 400: row too large, column unknown, calculated or a button."""
-    size = sum(len(text.encode()) + text.count("\n") for cell in edit.cells for text in _texts(cell.value))
+    texts = [str(value) for cell in edit.cells for value in flat(cell.value)]
+    size = sum(len(text.encode("utf-8", "surrogatepass")) + text.count("\n") for text in texts)
     if size > MAX_ROW_BYTES:
         kilobytes = -(-size // 1024)
         raise bad_request("row too large", f"Row edit of size {kilobytes} KB exceeds maximum size of 85 KB.")
@@ -71,16 +72,10 @@ def column_of(doc: Doc, table: Table, key: str) -> Column:
     return column
 
 
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text for part in value for text in _texts(part)]
-    return [value if isinstance(value, str) else str(value)]
-
-
 def _understood(call: Call[ParseQuery], doc: Doc, table: Table, values: dict[str, Any]) -> dict[str, Any]:
     """As the columns understand it, when the change is made. Unparsed it stays text, so relations break."""
     if call.query.disable_parsing:
-        return {key: value if isinstance(value, list) else str(value) for key, value in values.items()}
+        return {key: ",".join(map(str, flat(value))) for key, value in values.items()}
     columns = doc.base_of(table).columns
     return {key: parse(call.world, doc, columns[key], value) for key, value in values.items() if key in columns}
 

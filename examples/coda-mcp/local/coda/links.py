@@ -39,7 +39,10 @@ Resolved = tuple[str, dict[str, Any]]
 
 
 async def resolve(call: Call[LinkQuery]) -> Response:
-    parts = urlsplit(call.query.url)
+    try:
+        parts = urlsplit(call.query.url)
+    except ValueError:
+        raise bad_request("not a URL") from None
     if parts.scheme not in ("http", "https") or parts.hostname not in HOSTS:
         raise bad_request("not a link of Coda")
     found = DOC.match(parts.path)

@@ -109,7 +109,7 @@ def _markdown_blocks(world: World, doc: Doc, page: Page) -> Iterator[str]:
             case "code":
                 yield "```\n" + "\n".join(element.text for element in group) + "\n```"
             case "blockQuote" | "pullQuote":
-                yield "\n".join(f"> {_markdown(element.spans)}" for element in group)
+                yield "\n>\n".join(f"> {_markdown(element.spans)}" for element in group)
             case "h1" | "h2" | "h3":
                 yield f"{'#' * int(kind[1])} {_markdown(first.spans)}"
             case "image":

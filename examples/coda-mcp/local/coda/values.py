@@ -105,12 +105,15 @@ def name_of(world: World, doc: Doc, table: Table, row: Row) -> str:
 
 def parse(world: World, doc: Doc, column: Column, value: Any) -> Any:
     """What a written value becomes. What the column cannot take stays as text, without an error."""
-    if isinstance(value, list):
-        parts = [parse(world, doc, column, part) for part in value]
-        return parts if column.is_array else ",".join(map(str, parts))
+    parts = [_parse_one(world, doc, column, part) for part in flat(value)]
     if column.is_array:
-        return [] if value == "" else [_parse_one(world, doc, column, value)]
-    return _parse_one(world, doc, column, value)
+        return [part for part in parts if part != ""]
+    return ",".join(map(str, parts)) if isinstance(value, list) else parts[0]
+
+
+def flat(value: Any) -> list[Any]:
+    """The single values of one that is written, which may be an array of arrays."""
+    return [one for part in value for one in flat(part)] if isinstance(value, list) else [value]
 
 
 def _parse_one(world: World, doc: Doc, column: Column, value: Any) -> Any:

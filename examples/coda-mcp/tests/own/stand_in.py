@@ -72,7 +72,7 @@ class Coda:
             items += page["items"]
         return items
 
-    async def control(self, path: str, method: str = "POST", **body: Any) -> Any:
+    async def control(self, path: str, method: str = "POST", /, **body: Any) -> Any:
         response = await self.http.request(method, f"/_test/{path}", json=body)
         assert response.status_code == 200, response.text
         return response.json()
@@ -100,5 +100,3 @@ async def coda(clock: Clock | None = None, limits: bool = False) -> AsyncIterato
     checked = Checked(httpx.ASGITransport(app))
     async with httpx.AsyncClient(transport=checked, base_url=ORIGIN) as http:
         yield Coda(app, http, checked, clock)
-
-

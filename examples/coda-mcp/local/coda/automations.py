@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import parse_qsl
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from local.coda.call import Call, Query, operation
 from local.coda.page_edits import accepted
 from local.coda.wire import ApiError, bad_request, read_body
+
+PAYLOAD = TypeAdapter(dict[str, Any])
 
 
 async def trigger(call: Call[Query]) -> Response:
@@ -40,12 +42,9 @@ async def _payload(call: Call[Query]) -> dict[str, Any]:
     if kind == "text/plain":
         return {"text": text}
     try:
-        content = json.loads(text)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise bad_request("the payload is no JSON object")
-    return content
+        return PAYLOAD.validate_json(text)
+    except ValidationError:
+        raise bad_request("the payload is no JSON object") from None
 
 
 ROUTES = [operation("POST", "/docs/{doc}/hooks/automation/{rule}", trigger, "writing")]

@@ -53,7 +53,7 @@ class Paged(Query):
 class Body(BaseModel):
     """The fields that an operation declares; others are refused, and so is a wrong type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, allow_inf_nan=False)
 
 
 Item = TypeVar("Item")

@@ -23,8 +23,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic_core import to_json
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from local.coda.call import by_key, find_doc
@@ -78,7 +79,8 @@ class Lines(Strict):
 def control(handler: Callable[[World, bytes], Any]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            return JSONResponse(handler(world_of(request), await read_body(request)))
+            content = handler(world_of(request), await read_body(request))
+            return Response(to_json(content, inf_nan_mode="strings"), media_type="application/json")
         except ValidationError as error:
             first = error.errors()[0]
             raise bad_request("control", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -14,6 +14,8 @@ from local.coda.page_bodies import ExportBegin
 from local.coda.wire import ApiError, answer, bad_request
 from local.coda.world import Export
 
+SERVER = {"x-coda-server": "api-doc"}
+
 
 async def begin(call: Call[Query]) -> Response:
     """Only canvas pages. UNCONFIRMED: the text for the others."""
@@ -34,7 +36,7 @@ async def begin(call: Call[Query]) -> Response:
     )
     world.exports[export.export_id] = export
     href = f"{call.url}/{export.export_id}"
-    return answer({"id": export.export_id, "status": "inProgress", "href": href}, 202, **{"x-coda-server": "api-doc"})
+    return answer({"id": export.export_id, "status": "inProgress", "href": href}, 202, SERVER)
 
 
 async def status(call: Call[Query]) -> Response:
@@ -48,9 +50,9 @@ async def status(call: Call[Query]) -> Response:
         raise ApiError(404)
     content = {"id": export.export_id, "status": "inProgress", "href": call.url}
     if export.due > now:
-        return answer(content)
+        return answer(content, headers=SERVER)
     if export.error is not None:
-        return answer(content | {"status": "failed", "error": export.error})
+        return answer(content | {"status": "failed", "error": export.error}, headers=SERVER)
     # One place for each page: of two exports at once both links lead to what was begun last.
     place = f"{doc.doc_id}-{page.page_id}"
     last = [one for one in world.exports.values() if (one.doc_id, one.page_id) == (doc.doc_id, page.page_id)][-1]
@@ -59,7 +61,7 @@ async def status(call: Call[Query]) -> Response:
     world.signatures[signature] = now + world.settings.link_seconds
     origin = world.settings.blob_origin or call.origin
     link = f"{origin}{BLOBS}/{place}?X-Amz-Expires={world.settings.link_seconds:.0f}&X-Amz-Signature={signature}"
-    return answer(content | {"status": "complete", "downloadLink": link})
+    return answer(content | {"status": "complete", "downloadLink": link}, headers=SERVER)
 
 
 ROUTES = [

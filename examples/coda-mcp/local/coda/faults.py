@@ -52,7 +52,7 @@ class Fault(BaseModel):
         status = self.status or 200
         if self.body is None and status >= 400:
             content = {"statusCode": status, "statusMessage": phrase(status), "message": phrase(status)}
-            return answer(content, status, **self.headers)
+            return answer(content, status, self.headers)
         text = self.body if isinstance(self.body, str) else json.dumps(self.body or {})
         return Response(text, status, {"content-type": self.content_type, **self.headers})
 

@@ -22,11 +22,11 @@ from local.coda.references import (
 )
 from local.coda.values import name_of
 from local.coda.wire import ApiError, answer, bad_request
+from local.coda.world import World
 
 HOSTS = ("coda.io", "docs.superhuman.com")
-DOC = re.compile(r"^/d/[^/]*?_d([\w-]+)(?:/([^/]*))?/?$")
-PAGE = re.compile(r"_su([\w-]+)$")
-TABLE = re.compile(r"_t([\w-]+?)(?:/_ru?(i-[\w-]+))?$")
+DOC = re.compile(r"^/d/([^/]+)(?:/([^/]*))?/?$")
+TABLE = re.compile(r"^(.*?)(?:/_ru?(i-[\w-]+))?$")
 
 
 class LinkQuery(Query):
@@ -46,7 +46,7 @@ async def resolve(call: Call[LinkQuery]) -> Response:
     if parts.scheme not in ("http", "https") or parts.hostname not in HOSTS:
         raise bad_request("not a link of Coda")
     found = DOC.match(parts.path)
-    doc = call.world.docs.get(found[1]) if found else None
+    doc = _doc(call.world, found[1]) if found else None
     if found is None or doc is None or doc.deleted:
         raise ApiError(404)
     if access_of(call.world, doc, call.user.email) is None or call.token.doc not in (None, doc.doc_id):
@@ -72,9 +72,9 @@ def _resolve(call: Call[LinkQuery], doc: Doc, page_part: str, fragment: str) -> 
         if page is not None:
             reference = page_reference(call.api, doc, page)
             answers.append((page_link(doc, page), {key: reference[key] for key in ("type", "id", "name", "href")}))
-    found = TABLE.search(fragment)
-    if found:
-        table = next((one for one in doc.tables.values() if one.table_id.partition("-")[2] == found[1]), None)
+    found = TABLE.match(fragment)
+    if found and found[1]:
+        table = _table(doc, found[1])
         missing = missing or table is None
         if table is not None:
             url = table_url(call.api, doc, table)
@@ -88,12 +88,17 @@ def _resolve(call: Call[LinkQuery], doc: Doc, page_part: str, fragment: str) -> 
     return answers[-1]
 
 
+def _doc(world: World, part: str) -> Doc | None:
+    """A name may have in it what comes before an id, so the id is looked for at the end."""
+    return next((doc for doc in world.docs.values() if part.endswith(f"_d{doc.doc_id}")), None)
+
+
 def _page(doc: Doc, part: str) -> Page | None:
-    found = PAGE.search(part)
-    return next(
-        (page for page in doc.pages.values() if found and page.page_id[-PAGE_SUFFIX:] == found[1]),
-        None,
-    )
+    return next((page for page in doc.pages.values() if part.endswith(f"_su{page.page_id[-PAGE_SUFFIX:]}")), None)
+
+
+def _table(doc: Doc, part: str) -> Table | None:
+    return next((one for one in doc.tables.values() if part.endswith(f"_t{one.table_id.partition('-')[2]}")), None)
 
 
 def _row(call: Call[LinkQuery], doc: Doc, table: Table, row_id: str) -> Resolved | None:

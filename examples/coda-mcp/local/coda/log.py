@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import parse_qsl
 
+from pydantic_core import from_json
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,6 +58,6 @@ def _readable(body: bytes) -> Any:
     if not body or len(body) > NOTED_BYTES:
         return None
     try:
-        return json.loads(body)
+        return from_json(body, allow_inf_nan=False)
     except ValueError:
         return body.decode("utf-8", "replace")

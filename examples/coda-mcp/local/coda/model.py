@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import secrets
-import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Access = Literal["readonly", "write", "comment"]
 Role = Literal["Admin", "DocMaker", "Editor"]
-ALPHABET = string.ascii_letters + string.digits
 
 
 def new_id(prefix: str, length: int = 10) -> str:
     """An id of Coda's shape: `canvas-jBZGx4yN81`."""
-    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return prefix + secrets.token_urlsafe(length)[:length]
 
 
 @dataclass

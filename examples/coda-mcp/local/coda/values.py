@@ -5,8 +5,9 @@ Stored are plain values: a relation is a row id, a person an address, a date ISO
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from local.coda.model import Column, Doc, Row, Table
@@ -54,9 +55,11 @@ def _simple(world: World, doc: Doc, column: Column, value: Any) -> Any:
 def _moment(value: str) -> str:
     """UNCONFIRMED: Coda's zone is that of the doc; here it is UTC."""
     try:
-        return datetime.fromisoformat(value).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+        moment = datetime.fromisoformat(value)
     except ValueError:
         return value
+    in_utc = moment.astimezone(UTC) if moment.tzinfo else moment
+    return in_utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def _rich(world: World, doc: Doc, column: Column, value: Any) -> Any:
@@ -139,9 +142,10 @@ def _number(value: Any, text: str) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     try:
-        return float(text) if "." in text else int(text)
+        number = float(text) if "." in text else int(text)
     except ValueError:
         return value
+    return number if math.isfinite(number) else value
 
 
 def _iso(value: Any, read: Any) -> Any:

@@ -48,7 +48,7 @@ def bad_request(why: str, message: str | None = None) -> ApiError:
     return ApiError(400, message, why=why)
 
 
-def answer(content: Any, status: int = 200, **headers: str) -> Response:
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """JSON with the headers that Coda sends."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(
@@ -60,7 +60,7 @@ def answer(content: Any, status: int = 200, **headers: str) -> Response:
             "etag": f'W/"{hashlib.sha256(body).hexdigest()[:32]}"',
             "x-coda-pod": "local",
             "x-coda-server": "api",
-            **headers,
+            **(headers or {}),
         },
     )
 
@@ -76,7 +76,7 @@ async def refuse(request: Request, error: Exception) -> Response:
     if error.issues is not None:
         content |= {"codaType": "RequestSchemaValidationFailed", "codaDetail": {"issues": error.issues}}
     headers = {"retry-after": request.scope["coda.retry_after"]} if "coda.retry_after" in request.scope else {}
-    return answer(content, error.status, **headers)
+    return answer(content, error.status, headers)
 
 
 async def refuse_http(request: Request, error: Exception) -> Response:
@@ -107,5 +107,5 @@ class RawPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope.get("raw_path"):
-            scope = {**scope, "path": scope["raw_path"].decode("ascii").partition("?")[0]}
+            scope = {**scope, "path": scope["raw_path"].decode("latin-1").partition("?")[0]}
         await self.app(scope, receive, send)

@@ -115,10 +115,8 @@ class World:
             mutation = heapq.heappop(self._queue)
             mutation.apply(mutation.due)
             self.docs[mutation.doc_id].updated_at = mutation.due
-        for request_id, mutation in list(self.mutations.items()):
-            if mutation.accepted + STATUS_SECONDS > now:
-                break
-            del self.mutations[request_id]
+        while self.mutations and (oldest := next(iter(self.mutations.values()))).accepted + STATUS_SECONDS <= now:
+            del self.mutations[oldest.request_id]
 
     def is_stale(self, doc: Doc) -> bool:
         """Whether a change of the doc is still on its way."""

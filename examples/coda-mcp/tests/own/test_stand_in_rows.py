@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -156,6 +157,8 @@ async def test_two_inserts_by_key_at_once_make_one_row() -> None:
         (SESSIONS, {"Date": "2026-03-20"}, "Date", "2026-03-20T00:00:00.000Z"),
         (SESSIONS, {"Date": "20/3/26"}, "Date", "20/3/26"),
         (SESSIONS, {"Cloud_cover": "0.5"}, "Cloud cover", 0.5),
+        (SESSIONS, {"Cloud_cover": "1.0e999"}, "Cloud cover", "1.0e999"),
+        (SCOPES, {"Last_service": "2026-03-01T02:00:00+02:00"}, "Last service", "2026-03-01T00:00:00.000Z"),
         (SESSIONS, {"Notes": 5}, "Notes", "5"),
         (SCOPES, {"Price": "€1,234.5"}, "Price", "€1,234.50"),
         (SCOPES, {"Price": "a lot"}, "Price", "a lot"),
@@ -199,6 +202,14 @@ async def test_a_refused_upsert_changes_nothing(body: dict[str, Any], message: s
             assert answer["message"] == message
         local.clock.now += 60
         assert len(await local.all(f"{TARGETS}/rows")) == 12
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", '"\\ud800"'])
+async def test_values_that_are_no_json_are_refused(value: str) -> None:
+    body = json.dumps({"rows": [row(Magnitude="VALUE")]}).replace('"VALUE"', value)
+    async with coda() as local:
+        await local.call("POST", f"{TARGETS}/rows", 400, content=body)
+        assert (await local.http.get("/_test/requests")).json()["requests"]
 
 
 async def test_a_row_of_the_largest_size_is_taken() -> None:
@@ -290,4 +301,6 @@ async def test_webhooks_that_lead_nowhere() -> None:
     async with coda() as local:
         await local.call("POST", f"{hooks}/grid-auto-nowhere", 404, json={})
         await local.call("POST", f"{hooks}/grid-auto-obsFrozen1", 422, json={})
-        await local.call("POST", f"{hooks}/grid-auto-obsReport1", 400, json=[1])
+        for content in ("[1]", "x", '{"title": "\\ud800"}'):
+            headers = {"content-type": "application/json"}
+            await local.call("POST", f"{hooks}/grid-auto-obsReport1", 400, content=content, headers=headers)

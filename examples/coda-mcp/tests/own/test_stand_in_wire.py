@@ -203,7 +203,16 @@ async def test_answers_carry_codas_headers() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"nonsense", b"[]", b'{"titel": "x"}', b'{"title": 1}', b'{"title": "x", "extra": null}', b"\xff\xfe"],
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b'{"titel": "x"}',
+        b'{"title": 1}',
+        b'{"title": "x", "extra": null}',
+        b"\xff\xfe",
+        b'{"title": "\\ud800"}',
+    ],
 )
 async def test_bad_bodies(body: bytes) -> None:
     async with coda() as local:

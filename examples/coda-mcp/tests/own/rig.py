@@ -42,6 +42,8 @@ class Clock:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.slept: list[float] = []
+        self.held = False
+        self._sleeping = 0
 
     def now(self) -> float:
         return self.seconds
@@ -51,8 +53,19 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.seconds += seconds
-        await anyio.lowlevel.checkpoint()
+        self._sleeping += 1
+        try:
+            if self.held:
+                await anyio.sleep_forever()
+            self.seconds += seconds
+            await anyio.lowlevel.checkpoint()
+        finally:
+            self._sleeping -= 1
+
+    async def until(self, sleeping: bool) -> None:
+        """While `held` is set nobody wakes: returns when somebody sleeps in the server, or nobody does any more."""
+        while bool(self._sleeping) is not sleeping:
+            await anyio.lowlevel.checkpoint()
 
     @property
     def timing(self) -> Timing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from coda_mcp.server import SERVER, assemble
 from coda_mcp.upstream import Timing, Upstream, UpstreamSettings
 from local.app import create_app as create_coda
 from local.coda.config import FAITHFUL, Config
+from local.coda.faults import Fault
 from local.coda.world import World
 from stytch_mcp.app import create_app
 from tests.fake_issuer import CLIENT_ID, DOMAIN, PROJECT_ID, SECRET, USER_ID, FakeIssuer
@@ -79,9 +80,19 @@ class Wire(httpx.AsyncBaseTransport):
         self.inner = httpx.AsyncHTTPTransport()
         self.timing_out = False
         self.sent: list[httpx.Request] = []
+        self._before: tuple[int, str, Callable[[], None]] | None = None
+
+    def before(self, number: int, method: str, do: Callable[[], None]) -> None:
+        """Once, before the so manieth request from now with that method."""
+        self._before = number, method, do
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.sent.append(request)
+        if self._before is not None and request.method == self._before[1]:
+            number, method, do = self._before
+            self._before = (number - 1, method, do) if number > 1 else None
+            if number == 1:
+                do()
         if self.timing_out:
             raise httpx.ReadTimeout("out of time", request=request)
         return await self.inner.handle_async_request(request)
@@ -118,6 +129,10 @@ class Rig:
         answer = self.controls.request(method, f"{self.coda_url}/_test/{path}", json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def fault(self, route: str, **fault: Any) -> None:
+        """The same as the control, from within the server."""
+        self.world.faults[route] = Fault(**fault)
 
     def coda(self, method: str, path: str, body: Any = None) -> Any:
         """Asks the stand-in past the server."""

@@ -178,7 +178,7 @@ def settings(coda_url: str, public_url: str = "http://127.0.0.1", **changes: Any
         "max_body_bytes": 8_388_608,
         **changes,
     }
-    return UpstreamSettings(_env_file=None, **values)
+    return UpstreamSettings(_env_file=None, **{name: value for name, value in values.items() if value is not None})
 
 
 @contextmanager

@@ -185,7 +185,7 @@ def test_a_window_says_when_it_lets_through() -> None:
 def test_a_share_is_never_more_than_its_part(rate: str, share: float, expected: tuple[int, float]) -> None:
     count, seconds = shared(Rate.parse(rate), share)
     assert (count, seconds) == pytest.approx(expected)
-    assert count / seconds <= Rate.parse(rate)[0] / Rate.parse(rate)[1] * share + 1e-9
+    assert count / seconds <= Rate.parse(rate).count / Rate.parse(rate).seconds * share + 1e-9
 
 
 @pytest.mark.parametrize(

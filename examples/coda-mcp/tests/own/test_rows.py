@@ -171,7 +171,9 @@ async def test_deleting_by_value_is_tried_dry_first_and_has_a_bound(rig: Rig) ->
         assert dry["matched"] == len(dry["row_ids"]) > 1
         assert "dry run" in dry["message"]
         assert all(request.method == "GET" for request in rig.wire.sent)
-        error = error_of(await client.call_tool("coda_delete_rows_by_query", {**wanted, "dry_run": False, "max_rows": 1}))
+        error = error_of(
+            await client.call_tool("coda_delete_rows_by_query", {**wanted, "dry_run": False, "max_rows": 1})
+        )
         assert "Nothing was deleted" in error["hint"]
         deleted = await call(client, "coda_delete_rows_by_query", **wanted, dry_run=False)
         assert deleted["matched"] == dry["matched"]

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import tenacity
 from mcp.server.auth.middleware.auth_context import get_access_token
+from pydantic_core import from_json
 
 from ..constants import NAME
 from .access import Access
@@ -106,7 +107,9 @@ class Http:
             if len(content) > MOST_REQUEST_BYTES:
                 size = f"{len(content):,} bytes"
                 raise refused(f"Nothing was sent: it is {size}, and Coda takes at most 2 MB at once. Send it in parts.")
-        params = {name: _text(value) for name, value in query.items() if value is not None}
+        params = {
+            name: _text(value).encode(errors="replace").decode() for name, value in query.items() if value is not None
+        }
         url = f"{self._settings.upstream_url}{BASE}/{path}"
         return self._client.build_request(method, url, params=params, content=content, headers=headers)
 
@@ -145,12 +148,21 @@ async def _read(response: httpx.Response) -> bytes:
 
 def _object(content: bytes, unknown: str) -> Json:
     try:
-        found = json.loads(content) if content else {}
+        found = _parsed(content) if content else {}
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise CodaError("bad_answer", f"Coda gave an answer that is not understood.{unknown}", retryable=not unknown)
     return found
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return from_json(content)
+    except ValueError:
+        # Halves of surrogate pairs, which JSON can say and nobody can pass on.
+        text = json.dumps(json.loads(content), ensure_ascii=False)
+        return json.loads(text.encode(errors="replace"))
 
 
 def _text(value: object) -> str:

@@ -86,9 +86,8 @@ class Limits:
 
 def shared(rate: Rate, share: float) -> tuple[int, float]:
     """A part of a rate. Less than one request in the window becomes one request in a longer window."""
-    count, seconds = rate
-    part = count * share
-    return (int(part), seconds) if part >= 1 else (1, seconds / part)
+    part = rate.count * share
+    return (int(part), rate.seconds) if part >= 1 else (1, rate.seconds / part)
 
 
 def classify(method: str, segments: tuple[str, ...]) -> Class:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -21,10 +22,12 @@ _RATE = re.compile(r"(?P<count>[1-9][0-9]{0,5})/(?P<seconds>[0-9]{1,5}(\.[0-9]{1
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Rate(tuple[int, float]):
+@dataclass(frozen=True)
+class Rate:
     """So many requests in so many seconds, written `100/6.3`."""
 
-    __slots__ = ()
+    count: int
+    seconds: float
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -34,10 +37,10 @@ class Rate(tuple[int, float]):
         found = _RATE.fullmatch(str(value))
         if found is None or float(found["seconds"]) == 0:
             raise ValueError("is not a rate: requests/seconds, for example 100/6.3")
-        return cls((int(found["count"]), float(found["seconds"])))
+        return cls(int(found["count"]), float(found["seconds"]))
 
     def __str__(self) -> str:
-        return f"{self[0]}/{self[1]:g}"
+        return f"{self.count}/{self.seconds:g}"
 
 
 def _toolsets(value: object) -> object:
@@ -56,7 +59,7 @@ def _doc_ids(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-RateSetting = Annotated[Rate, BeforeValidator(Rate.parse)]
+RateSetting = Annotated[Rate, NoDecode, BeforeValidator(Rate.parse)]
 
 
 class UpstreamSettings(Settings):
@@ -85,16 +88,16 @@ class UpstreamSettings(Settings):
         1.0, gt=0, le=1, description="This process's part of the limits: 0.5 when two replicas share a token."
     )
     coda_limit_reading: RateSetting = Field(
-        Rate((100, 6.3)), description="Requests/seconds for reading. Coda publishes 100/6."
+        Rate(100, 6.3), description="Requests/seconds for reading. Coda publishes 100/6."
     )
     coda_limit_writing: RateSetting = Field(
-        Rate((10, 6.3)), description="Requests/seconds for writing. Coda publishes 10/6."
+        Rate(10, 6.3), description="Requests/seconds for writing. Coda publishes 10/6."
     )
     coda_limit_content: RateSetting = Field(
-        Rate((3, 10.5)), description="Requests/seconds for writing into docs. Coda publishes 5/10 and 3/10."
+        Rate(3, 10.5), description="Requests/seconds for writing into docs. Coda publishes 5/10 and 3/10."
     )
     coda_limit_listing: RateSetting = Field(
-        Rate((4, 6.3)), description="Requests/seconds for listing docs. Coda publishes 4/6."
+        Rate(4, 6.3), description="Requests/seconds for listing docs. Coda publishes 4/6."
     )
     coda_call_seconds: float = Field(
         55.0, ge=5, le=600, description="How long a tool may take, waiting for limits and for Coda included."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.own.stand_in import BAKERY, DOC, EDITOR, FULL, READ, SESSIONS, TARGETS, coda
+from tests.own.stand_in import BAKERY, DOC, EDITOR, FULL, ONE_DOC, ONE_TABLE, READ, SESSIONS, TARGETS, coda
 
 pytestmark = pytest.mark.anyio
 
@@ -118,6 +118,9 @@ async def test_a_copy_is_a_doc_of_its_own() -> None:
         assert (await local.get(f"{path}/formulas/f-obsCount01"))["value"] == 40
         assert [one["id"] for one in await local.all("/docs", sourceDoc="obsLogBk01")] == [copy["id"]]
         await local.call("POST", "/docs", 403, json={"sourceDoc": "lunaDiary1"})
+        await local.call("POST", "/docs", 201, json={"sourceDoc": "starChart1"})
+        local.world.docs["starChart1"].acl.copying = False
+        await local.call("POST", "/docs", 403, json={"sourceDoc": "starChart1"})
         await local.call("POST", "/docs", 404, json={"sourceDoc": "moonbase01"})
 
 
@@ -217,7 +220,7 @@ async def test_a_doc_is_published_and_taken_back() -> None:
         await local.call("PUT", f"{DOC}/publish", 400, json={"slug": "owl-hill-handbook"})
         await local.call("DELETE", f"{DOC}/publish")
         assert "published" not in await local.get(DOC)
-        await local.call("PUT", "/docs/starChart1/publish", 403, json={})
+        await local.call("PUT", f"{DOC}/publish", 403, token=EDITOR, json={})
 
 
 async def test_custom_domains() -> None:
@@ -343,5 +346,8 @@ async def test_a_doc_token_resolves_links_of_its_doc_only() -> None:
     async with coda() as local:
         for doc, status in [("obsLogBk01", 200), ("bakeryPln1", 403)]:
             url = {"url": f"https://coda.io/d/_d{doc}"}
-            await local.call("GET", "/resolveBrowserLink", status, token="local-doc-token", params=url)
+            await local.call("GET", "/resolveBrowserLink", status, token=ONE_DOC, params=url)
+        for part, status in [("#Targets_tobsTarget1", 200), ("#Sessions_tobsSession", 403), ("", 403)]:
+            url = {"url": f"https://coda.io/d/_dobsLogBk01{part}"}
+            await local.call("GET", "/resolveBrowserLink", status, token=ONE_TABLE, params=url)
         await local.call("GET", "/resolveBrowserLink", 400, token=READ)

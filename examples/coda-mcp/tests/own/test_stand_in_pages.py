@@ -227,7 +227,7 @@ async def test_of_two_exports_at_once_both_links_lead_to_the_later() -> None:
             for markup in ("markdown", "html")
         ]
         local.clock.now += 10
-        links = [(await local.get(f"{GUIDE}/export/{one['id']}"))["downloadLink"] for one in begun]
+        links = [(await local.get(f"{GUIDE}/export/{one['id']}"))["downloadLink"] for one in reversed(begun)]
         texts = [(await local.http.get(link)).text for link in links]
         assert texts[0] == texts[1]
         assert texts[0].startswith("<h1>")

@@ -172,6 +172,13 @@ async def test_how_written_values_are_understood(table: str, cells: dict[str, An
         assert (await values(local, table, row_id))[column] == shown
 
 
+@pytest.mark.parametrize("written", ["Saturn", "i-tgt0000012"])
+async def test_a_relation_leads_to_its_row(written: str) -> None:
+    async with coda() as local:
+        (row_id,) = await insert(local, SESSIONS, row(Target=written))
+        assert (await values(local, SESSIONS, row_id, "rich"))["Target"]["rowId"] == "i-tgt0000012"
+
+
 async def test_unparsed_relations_are_text() -> None:
     async with coda() as local:
         (row_id,) = await insert(local, SESSIONS, row(Target="Saturn"), params={"disableParsing": "true"})

@@ -80,6 +80,7 @@ class Reader(HTMLParser):
         self._spans: list[Span] = []
         self._grid: Grid | None = None
         self._cells: list[str] = []
+        self._row_is_header = False
         self._checked: bool | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -130,8 +131,7 @@ class Reader(HTMLParser):
             self._cells.append("".join(span.text for span in self._spans).strip())
             self._spans = []
         elif tag == "tr" and self._grid is not None:
-            is_header = not self._grid.header and not self._grid.rows and self._row_is_header
-            if is_header:
+            if self._row_is_header and not self._grid.header and not self._grid.rows:
                 self._grid.header = self._cells
             else:
                 self._grid.rows.append(self._cells)
@@ -144,8 +144,6 @@ class Reader(HTMLParser):
         if tag == "th":
             self._row_is_header = True
         self._open.pop()
-
-    _row_is_header = False
 
     def handle_data(self, data: str) -> None:
         if DROPPED & set(self._open):
@@ -174,6 +172,7 @@ class Reader(HTMLParser):
     def _line(self, keep_empty: bool = False) -> None:
         """What has come since the last line is one. Without any text only if `keep_empty`."""
         if self._grid is not None:
+            self._add(" ")
             return
         spans, self._spans = _stripped(self._spans), []
         if not spans and not (keep_empty and self._ended_with_nothing()):

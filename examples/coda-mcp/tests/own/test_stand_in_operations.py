@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.own.stand_in import BAKERY, DOC, FULL, ORIGIN, SESSIONS, TARGETS, coda
-from tests.own.stand_in_contract import PREFIX, operations
+from tests.own.stand_in_contract import PREFIX, document, operations
 
 pytestmark = pytest.mark.anyio
 
@@ -123,10 +123,10 @@ async def test_what_is_not_coda_is_not_here() -> None:
 
 
 def samples() -> dict[str, Any]:
-    path = os.environ.get("CODA_SAMPLES")
-    if not path:
-        pytest.skip("CODA_SAMPLES is not set to the path of Coda's sample bodies")
-    content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    """A sample of each body, from the file beside the document."""
+    document()
+    path = Path(os.environ["CODA_OPENAPI"]).with_name("coda-samples.json")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 

@@ -177,6 +177,13 @@ async def test_an_html_table_becomes_a_native_one_and_a_markdown_table_loses_its
         assert "| Vega | blue |" in exported
 
 
+def test_what_a_cell_of_a_table_holds() -> None:
+    cells = "<td>a<br>b</td><td><p>c</p><p>d</p></td><td> <b>e</b>f</td><td></td>"
+    (grid,) = content.parse(f"<table><tr>{cells}</tr></table>", "html").parts
+    assert isinstance(grid, content.Grid)
+    assert [" ".join(cell.split()) for cell in grid.rows[0]] == ["a b", "c d", "ef", ""]
+
+
 async def test_an_export_begins_runs_and_ends_in_a_link_for_everyone() -> None:
     async with coda() as local:
         begun = await local.call("POST", f"{GUIDE}/export", 202, json={"outputFormat": "markdown"})

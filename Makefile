@@ -33,8 +33,10 @@ test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skippe
 	@$(MAKE) --no-print-directory $(INSPECTOR)/installed || echo 'Going on without MCP Inspector.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-example: $(DEMO) ## bake examples/coda-mcp again; its owner's files stay
+example: $(DEV) ## bake examples/coda-mcp again, and write down what its tools are; its owner's files stay
 	@$(BIN)/python tests/example.py
+	@cd examples/coda-mcp && PYTHONPATH=src:kit:. $(abspath $(BIN))/python -m tests.own.surface
+	@$(BIN)/python tests/coda_tools.py
 
 lint: $(DEV) ## style and types, of the template's own Python and of a bake
 	$(BIN)/ruff check --no-cache .

@@ -17,7 +17,7 @@ def register(tools: Registry, upstream: Upstream) -> None:
 
     @tools.read("Status of a change")
     async def coda_get_mutation_status(
-        request_id: str,
+        request_id: Annotated[str, Field(description="From the change")],
         wait_seconds: Annotated[int, Field(ge=0, le=60, description="Wait so long for it to be applied")] = 0,
     ) -> Change:
         """Tell whether a pending change has been applied. Coda remembers it for about a day."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..upstream import CodaError, Upstream
-from .fields import Cursor, DocId
+from .fields import Cursor, DocId, WorkspaceId
 from .registry import Registry
 from .results import Listing, Result, more
 
@@ -44,15 +44,17 @@ def register(tools: Registry, upstream: Upstream) -> None:
 
     @tools.read("Usage of docs")
     async def coda_list_doc_analytics(
-        doc_ids: list[str] | None = None,
-        workspace_id: str | None = None,
+        doc_ids: Annotated[list[str] | None, Field(description="Only these")] = None,
+        workspace_id: WorkspaceId | None = None,
         query: Annotated[str | None, Field(description="Words of the name")] = None,
-        is_published: bool | None = None,
+        is_published: Annotated[bool | None, Field(description="Published ones")] = None,
         since_date: Day = None,
         until_date: Day = None,
-        scale: Literal["daily", "cumulative"] | None = None,
-        order_by: ORDERS | None = None,
-        direction: Literal["ascending", "descending"] | None = None,
+        scale: Annotated[
+            Literal["daily", "cumulative"] | None, Field(description="Figures by day, or together")
+        ] = None,
+        order_by: Annotated[ORDERS | None, Field(description="Sort by")] = None,
+        direction: Annotated[Literal["ascending", "descending"] | None, Field(description="Of the sorting")] = None,
         limit: Most = 100,
         cursor: Cursor = None,
     ) -> Usages:
@@ -75,10 +77,10 @@ def register(tools: Registry, upstream: Upstream) -> None:
 
     @tools.read("Usage of all docs")
     async def coda_get_doc_analytics_summary(
-        is_published: bool | None = None,
+        is_published: Annotated[bool | None, Field(description="Published ones")] = None,
         since_date: Day = None,
         until_date: Day = None,
-        workspace_id: str | None = None,
+        workspace_id: WorkspaceId | None = None,
     ) -> Summary:
         """Count the sessions of all docs together."""
         upstream.access.require_unrestricted("summary of all docs")

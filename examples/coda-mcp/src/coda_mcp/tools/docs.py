@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..upstream import CodaError, Upstream
 from ..upstream.http import Json
-from .fields import Content, Cursor, DocId, Format, Full, Limit
+from .fields import Content, Cursor, DocId, FolderId, Format, Full, Limit, Title, WorkspaceId
 from .registry import Registry
 from .results import Change, Doc, Docs, more
 
@@ -19,13 +19,13 @@ def register(tools: Registry, upstream: Upstream) -> None:
     @tools.read("List docs")
     async def coda_list_docs(
         query: Annotated[str | None, Field(description="Words of the name", max_length=500)] = None,
-        is_owner: bool | None = None,
-        is_published: bool | None = None,
-        is_starred: bool | None = None,
-        in_gallery: bool | None = None,
+        is_owner: Annotated[bool | None, Field(description="Own ones")] = None,
+        is_published: Annotated[bool | None, Field(description="Published ones")] = None,
+        is_starred: Annotated[bool | None, Field(description="Starred ones")] = None,
+        in_gallery: Annotated[bool | None, Field(description="Those in the gallery")] = None,
         source_doc: Annotated[str | None, Field(description="ID of the doc that they are copies of")] = None,
-        workspace_id: str | None = None,
-        folder_id: str | None = None,
+        workspace_id: WorkspaceId | None = None,
+        folder_id: FolderId | None = None,
         limit: Limit = 25,
         cursor: Cursor = None,
         full: Full = False,
@@ -53,9 +53,9 @@ def register(tools: Registry, upstream: Upstream) -> None:
 
     @tools.write("Create a doc")
     async def coda_create_doc(
-        title: Annotated[str | None, Field(max_length=500)] = None,
+        title: Title | None = None,
         source_doc: Annotated[str | None, Field(description="ID of a doc to copy")] = None,
-        folder_id: str | None = None,
+        folder_id: FolderId | None = None,
         timezone: Annotated[str | None, Field(description="Like Europe/Berlin")] = None,
         page_name: Annotated[str | None, Field(description="Name of the first page")] = None,
         content: Content | None = None,
@@ -73,7 +73,7 @@ def register(tools: Registry, upstream: Upstream) -> None:
     @tools.write("Change a doc", idempotent=True)
     async def coda_update_doc(
         doc_id: DocId,
-        title: Annotated[str | None, Field(min_length=1, max_length=500)] = None,
+        title: Title | None = None,
         icon_name: Annotated[str | None, Field(description="Like rocket")] = None,
     ) -> Change:
         """Change a doc's title or icon."""

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from ..upstream import CodaError, Upstream
-from .fields import Cursor, Limit
+from .fields import Cursor, FolderId, Limit, Title, WorkspaceId
 from .registry import Registry
 from .results import Change, Listing, Thing, id_of, more
 
-Description = Annotated[str | None, Field(max_length=2000)]
-Name = Annotated[str, Field(min_length=1, max_length=500)]
+Description = Annotated[str | None, Field(description="What it is for", max_length=2000)]
+Starred = Annotated[bool | None, Field(description="Starred ones")]
 
 
 class Folder(Thing):
@@ -31,21 +31,21 @@ def register(tools: Registry, upstream: Upstream) -> None:
 
     @tools.read("List folders")
     async def coda_list_folders(
-        workspace_id: str | None = None, is_starred: bool | None = None, limit: Limit = 50, cursor: Cursor = None
+        workspace_id: WorkspaceId | None = None, is_starred: Starred = None, limit: Limit = 50, cursor: Cursor = None
     ) -> Folders:
-        """List folders."""
+        """List the folders of a workspace, or of all."""
         found = await upstream.page(
             "folders", cursor=cursor, workspaceId=workspace_id, isStarred=is_starred, limit=limit
         )
         return Folders(items=[_folder(item) for item in found["items"]], **more(found))
 
     @tools.read("Get a folder")
-    async def coda_get_folder(folder_id: str) -> Folder:
+    async def coda_get_folder(folder_id: FolderId) -> Folder:
         """Get a folder's name, description and workspace."""
         return _folder(await upstream.get("folders", folder_id))
 
     @tools.write("Create a folder")
-    async def coda_create_folder(name: Name, workspace_id: str, description: Description = None) -> Folder:
+    async def coda_create_folder(name: Title, workspace_id: WorkspaceId, description: Description = None) -> Folder:
         """Create a folder in a workspace."""
         body = {"name": name, "workspaceId": workspace_id}
         if description is not None:
@@ -53,7 +53,9 @@ def register(tools: Registry, upstream: Upstream) -> None:
         return _folder(await upstream.send("POST", "folders", body=body))
 
     @tools.write("Change a folder", idempotent=True)
-    async def coda_update_folder(folder_id: str, name: Name | None = None, description: Description = None) -> Folder:
+    async def coda_update_folder(
+        folder_id: FolderId, name: Title | None = None, description: Description = None
+    ) -> Folder:
         """Rename a folder or change its description."""
         body = {key: value for key, value in {"name": name, "description": description}.items() if value is not None}
         if not body:
@@ -61,7 +63,7 @@ def register(tools: Registry, upstream: Upstream) -> None:
         return _folder(await upstream.send("PATCH", "folders", folder_id, body=body, repeatable=True))
 
     @tools.write("Delete a folder", destructive=True, idempotent=True)
-    async def coda_delete_folder(folder_id: str) -> Change:
+    async def coda_delete_folder(folder_id: FolderId) -> Change:
         """Delete a folder that is empty."""
         await upstream.send("DELETE", "folders", folder_id, repeatable=True)
         return Change(status="applied", id=folder_id)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from ..upstream import Upstream
 from .fields import Cursor, DocId, Limit
 from .registry import Registry
@@ -18,7 +22,7 @@ def register(tools: Registry, upstream: Upstream) -> None:
         return NamedThings(items=[Named.read(item) for item in found["items"]], **more(found))
 
     @tools.read("Get a formula")
-    async def coda_get_formula(doc_id: DocId, formula: str) -> Named:
+    async def coda_get_formula(doc_id: DocId, formula: Annotated[str, Field(description="ID or name")]) -> Named:
         """Get the value of a named formula, by ID or name."""
         return Named.read(await upstream.get("docs", doc_id, "formulas", formula))
 
@@ -29,6 +33,6 @@ def register(tools: Registry, upstream: Upstream) -> None:
         return NamedThings(items=[Named.read(item) for item in found["items"]], **more(found))
 
     @tools.read("Get a control")
-    async def coda_get_control(doc_id: DocId, control: str) -> Named:
+    async def coda_get_control(doc_id: DocId, control: Annotated[str, Field(description="ID or name")]) -> Named:
         """Get the value of a control, by ID or name."""
         return Named.read(await upstream.get("docs", doc_id, "controls", control))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from ..upstream import Upstream
 from .guides import GUIDES
@@ -25,7 +27,7 @@ def register(tools: Registry, upstream: Upstream) -> None:
     """Adds `coda_guide`."""
 
     @tools.read("Guide")
-    async def coda_guide(topic: Topic = "overview") -> Guide:
+    async def coda_guide(topic: Annotated[Topic, Field(description="What about")] = "overview") -> Guide:
         """Explain how to work with Coda here: rows, pages, changes, limits, errors, and what is not possible."""
         settings = upstream.settings
         return Guide(

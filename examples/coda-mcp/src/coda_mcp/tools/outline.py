@@ -75,8 +75,8 @@ def register(tools: Registry, upstream: Upstream) -> None:  # noqa: C901 - one t
     @tools.read("Find by name in a doc")
     async def coda_find_in_doc(
         doc_id: DocId,
-        query: Annotated[str, Field(min_length=1, max_length=200)],
-        kinds: list[Kind] | None = None,
+        query: Annotated[str, Field(min_length=1, max_length=200, description="A name")],
+        kinds: Annotated[list[Kind] | None, Field(description="Only these")] = None,
     ) -> Matches:
         """Find pages, tables, columns, formulas and controls by a name that is about right."""
         wanted = kinds or ["page", "table", "column", "formula", "control"]

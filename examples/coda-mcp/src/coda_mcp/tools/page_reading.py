@@ -51,8 +51,8 @@ def register(tools: Registry, upstream: Upstream) -> None:
         format: Annotated[
             Literal["markdown", "html", "text"], Field(description="text: lines alone, without tables; fastest")
         ] = "markdown",
-        start: Annotated[int, Field(ge=0)] = 0,
-        max_chars: Annotated[int, Field(ge=1, le=100_000)] = WINDOW_CHARS,
+        start: Annotated[int, Field(ge=0, description="next_start of the part before")] = 0,
+        max_chars: Annotated[int, Field(ge=1, le=100_000, description="Of this part")] = WINDOW_CHARS,
     ) -> PageText:
         """Read a page's content, a part at a time if it is long. Subpages are not in it. Do not write back what this
         returned: tables and widgets do not survive."""

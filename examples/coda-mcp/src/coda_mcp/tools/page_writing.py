@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..upstream import CodaError, Upstream
 from ..upstream.http import Json
-from .fields import Content, DocId, Format, PageRef, Wait
+from .fields import Content, DocId, Format, PageRef, Title, Wait
 from .guard import Loss, require_allowed_loss
 from .registry import Registry
 from .results import Change, change
@@ -64,7 +64,7 @@ def register(tools: Registry, upstream: Upstream) -> None:  # noqa: C901 - one t
     async def coda_delete_page_content(
         doc_id: DocId,
         page: PageRef,
-        element_ids: list[str] | None = None,
+        element_ids: Annotated[list[str] | None, Field(description="From coda_list_page_elements")] = None,
         all: Annotated[bool, Field(description="Clear the page")] = False,
         may_lose: Loss = (),
         wait: Wait = True,
@@ -84,8 +84,8 @@ def register(tools: Registry, upstream: Upstream) -> None:  # noqa: C901 - one t
     async def coda_duplicate_page(
         doc_id: DocId,
         page: PageRef,
-        new_name: Annotated[str, Field(min_length=1, max_length=500)],
-        parent_page_id: str | None = None,
+        new_name: Title,
+        parent_page_id: Annotated[str | None, Field(description="Where to put it")] = None,
         wait: Wait = True,
     ) -> Change:
         """Copy a page's text into a new page, through HTML: tables become new ones, controls and views are lost."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..upstream import CodaError, Upstream
 from ..upstream.http import Json
-from .fields import Content, Cursor, DocId, Format, Full, Limit, PageRef, Wait
+from .fields import Content, Cursor, DocId, Format, Full, Limit, PageRef, Subtitle, Title, Wait
 from .guard import Loss, require_allowed_loss
 from .registry import Registry
 from .results import Change, Page, Pages, change, more
@@ -35,17 +35,17 @@ def register(tools: Registry, upstream: Upstream) -> None:
     @tools.write("Create a page")
     async def coda_create_page(
         doc_id: DocId,
-        name: Annotated[str, Field(min_length=1, max_length=500)],
+        name: Title,
         parent_page_id: Annotated[str | None, Field(description="Later it cannot be moved")] = None,
-        subtitle: str | None = None,
+        subtitle: Subtitle = None,
         icon_name: Icon = None,
         image_url: Image = None,
         content: Content | None = None,
         format: Format = "html",
         kind: Annotated[Kind, Field(description="embed shows url, sync_* show another doc")] = "canvas",
-        url: str | None = None,
-        source_doc_id: str | None = None,
-        source_page_id: str | None = None,
+        url: Annotated[str | None, Field(description="Of an embed")] = None,
+        source_doc_id: Annotated[str | None, Field(description="Of a sync")] = None,
+        source_page_id: Annotated[str | None, Field(description="Of a sync_page")] = None,
         wait: Wait = True,
     ) -> Change:
         """Create a page with content, an embedded URL, or a page synced from another doc."""
@@ -59,11 +59,11 @@ def register(tools: Registry, upstream: Upstream) -> None:
     async def coda_update_page(
         doc_id: DocId,
         page: PageRef,
-        name: Annotated[str | None, Field(min_length=1, max_length=500)] = None,
-        subtitle: str | None = None,
+        name: Title | None = None,
+        subtitle: Subtitle = None,
         icon_name: Icon = None,
         image_url: Image = None,
-        is_hidden: bool | None = None,
+        is_hidden: Annotated[bool | None, Field(description="Hide it, or not")] = None,
         wait: Wait = True,
     ) -> Change:
         """Rename a page, or change its subtitle, icon, cover or visibility."""

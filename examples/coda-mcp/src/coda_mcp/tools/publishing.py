@@ -30,7 +30,7 @@ def register(tools: Registry, upstream: Upstream) -> None:
         slug: Annotated[str | None, Field(description="Its part of the URL", max_length=200)] = None,
         mode: Annotated[Literal["view", "play", "edit"], Field(description="What visitors may do")] = "view",
         discoverable: Annotated[bool, Field(description="Show it in Coda's gallery and to search engines")] = False,
-        category_names: list[str] | None = None,
+        category_names: Annotated[list[str] | None, Field(description="From coda_list_categories")] = None,
         wait: Wait = True,
     ) -> Change:
         """Make a doc public to the whole web. Ask the person first."""

@@ -12,7 +12,7 @@ from ..upstream import CodaError, Upstream
 from ..upstream.columns import Columns
 from ..upstream.http import Json
 from .batches import ROWS_AT_ONCE, Batches, RowChangeT, in_batches
-from .fields import Cells, DocId, RowRef, Scalar, TableRef, Wait
+from .fields import Cells, ColumnRef, DocId, RowRef, Scalar, TableRef, Wait
 from .registry import Registry
 from .results import Change, RowChange, change
 
@@ -82,7 +82,7 @@ def register(tools: Registry, upstream: Upstream, schemas: Columns) -> None:  # 
     async def coda_update_rows(
         doc_id: DocId,
         table: TableRef,
-        rows: Annotated[list[RowCells], Field(min_length=1, max_length=100)],
+        rows: Annotated[list[RowCells], Field(min_length=1, max_length=100, description="Which, and what")],
         disable_parsing: Parsing = False,
         wait: Wait = True,
     ) -> RowChange:
@@ -101,7 +101,10 @@ def register(tools: Registry, upstream: Upstream, schemas: Columns) -> None:  # 
     async def coda_delete_rows(
         doc_id: DocId,
         table: TableRef,
-        row_ids: Annotated[list[Annotated[str, Field(pattern="^i-")]], Field(min_length=1, max_length=MOST_DELETED)],
+        row_ids: Annotated[
+            list[Annotated[str, Field(pattern="^i-")]],
+            Field(min_length=1, max_length=MOST_DELETED, description="i-..."),
+        ],
         wait: Wait = True,
     ) -> RowChange:
         """Delete rows by their IDs (i-...)."""
@@ -111,8 +114,8 @@ def register(tools: Registry, upstream: Upstream, schemas: Columns) -> None:  # 
     async def coda_delete_rows_by_query(
         doc_id: DocId,
         table: TableRef,
-        column: str,
-        value: Scalar,
+        column: ColumnRef,
+        value: Annotated[Scalar, Field(description="Of that column")],
         dry_run: Annotated[bool, Field(description="Only tell which rows")] = True,
         max_rows: Annotated[int, Field(ge=1, le=MOST_DELETED, description="Refuse if there are more")] = 100,
         wait: Wait = True,

@@ -11,7 +11,7 @@ from pydantic import Field
 from ..upstream import CodaError, Upstream
 from ..upstream.columns import Columns
 from ..upstream.http import Json
-from .fields import Cursor, DocId, Limit, RowRef, Scalar, TableRef, ValueFormat
+from .fields import Cursor, DocId, Limit, RowRef, Scalar, TableRef, ValueFormat, VisibleOnly
 from .registry import Registry
 from .results import Row, Rows, more
 
@@ -37,9 +37,11 @@ def register(tools: Registry, upstream: Upstream, schemas: Columns) -> None:
         doc_id: DocId,
         table: TableRef,
         column: Annotated[str | None, Field(description="With value: only rows where it has that value")] = None,
-        value: Scalar | None = None,
-        visible_only: bool | None = None,
-        sort_by: Literal["createdAt", "natural", "updatedAt"] | None = None,
+        value: Annotated[Scalar | None, Field(description="Of that column")] = None,
+        visible_only: VisibleOnly = None,
+        sort_by: Annotated[
+            Literal["createdAt", "natural", "updatedAt"] | None, Field(description="natural: as people see it")
+        ] = None,
         value_format: ValueFormat = "simpleWithArrays",
         columns: Names = None,
         keys: Keys = "names",

@@ -73,8 +73,8 @@ def register(tools: Registry, upstream: Upstream) -> None:  # noqa: C901 - one t
     @tools.write("Share a doc", idempotent=True)
     async def coda_add_permission(
         doc_id: DocId,
-        access: Literal["readonly", "write", "comment"],
-        principal_type: PrincipalType,
+        access: Annotated[Literal["readonly", "write", "comment"], Field(description="What they may do")],
+        principal_type: Annotated[PrincipalType, Field(description="What kind of principal")],
         principal: Annotated[
             str | None, Field(description="E-mail address, group ID, domain or workspace ID; none for anyone")
         ] = None,
@@ -91,14 +91,17 @@ def register(tools: Registry, upstream: Upstream) -> None:  # noqa: C901 - one t
         return Change(status="applied", id=doc_id)
 
     @tools.write("Stop sharing", destructive=True, idempotent=True)
-    async def coda_delete_permission(doc_id: DocId, permission_id: str) -> Change:
+    async def coda_delete_permission(
+        doc_id: DocId, permission_id: Annotated[str, Field(description="From coda_list_permissions")]
+    ) -> Change:
         """Take away an access that coda_list_permissions shows."""
         await upstream.send("DELETE", "docs", doc_id, "acl", "permissions", permission_id, repeatable=True)
         return Change(status="applied", id=permission_id)
 
     @tools.read("Search people and groups")
     async def coda_search_principals(
-        doc_id: DocId, query: Annotated[str | None, Field(max_length=200)] = None
+        doc_id: DocId,
+        query: Annotated[str | None, Field(max_length=200, description="Part of a name or address")] = None,
     ) -> Principals:
         """Find people and groups that a doc can be shared with."""
         return Principals.model_validate(await upstream.get("docs", doc_id, "acl", "principals", "search", query=query))
@@ -111,9 +114,9 @@ def register(tools: Registry, upstream: Upstream) -> None:  # noqa: C901 - one t
     @tools.write("Change sharing settings", idempotent=True)
     async def coda_update_acl_settings(
         doc_id: DocId,
-        allow_editors_to_change_permissions: bool | None = None,
-        allow_copying: bool | None = None,
-        allow_viewers_to_request_editing: bool | None = None,
+        allow_editors_to_change_permissions: Annotated[bool | None, Field(description="Editors may share on")] = None,
+        allow_copying: Annotated[bool | None, Field(description="Whoever reads may copy the doc")] = None,
+        allow_viewers_to_request_editing: Annotated[bool | None, Field(description="Viewers may ask for more")] = None,
     ) -> AclSettings:
         """Change what editors and viewers of a doc may do about sharing."""
         wishes = {

@@ -30,7 +30,8 @@ def register(tools: Registry, upstream: Upstream, columns_of: Columns) -> None:
         doc_id: DocId,
         page: PageRef,
         columns: Annotated[
-            list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1, max_length=100)
+            list[Annotated[str, Field(min_length=1, max_length=200)]],
+            Field(min_length=1, max_length=100, description="Names"),
         ],
         rows: Annotated[list[list[Scalar | None]], Field(max_length=500, description="Cells in order of columns")] = [],  # noqa: B006 - never changed
         name: Annotated[str | None, Field(description="Heading above it", max_length=200)] = None,

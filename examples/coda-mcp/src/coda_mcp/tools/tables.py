@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ..upstream import Upstream
 from ..upstream.columns import Columns as Schemas
-from .fields import ColumnRef, Cursor, DocId, Full, Limit, TableRef
+from .fields import ColumnRef, Cursor, DocId, Full, Limit, TableRef, VisibleOnly
 from .registry import Registry
 from .results import Column, Columns, Table, Tables, Thing, more
 
@@ -37,7 +37,7 @@ def register(tools: Registry, upstream: Upstream, schemas: Schemas) -> None:
     @tools.read("List tables")
     async def coda_list_tables(
         doc_id: DocId,
-        table_types: list[Literal["table", "view"]] | None = None,
+        table_types: Annotated[list[Literal["table", "view"]] | None, Field(description="Only these")] = None,
         limit: Limit = 50,
         cursor: Cursor = None,
         full: Full = False,
@@ -56,8 +56,8 @@ def register(tools: Registry, upstream: Upstream, schemas: Schemas) -> None:
     async def coda_list_columns(
         doc_id: DocId,
         table: TableRef,
-        visible_only: bool | None = None,
-        limit: Annotated[int, Field(ge=1, le=100)] = 50,
+        visible_only: VisibleOnly = None,
+        limit: Annotated[int, Field(ge=1, le=100, description="Most items")] = 50,
         cursor: Cursor = None,
         full: Full = False,
     ) -> Columns:
@@ -74,7 +74,7 @@ def register(tools: Registry, upstream: Upstream, schemas: Schemas) -> None:
 
     @tools.read("Describe a table")
     async def coda_describe_table(
-        doc_id: DocId, table: TableRef, sample_rows: Annotated[int, Field(ge=0, le=20)] = 3
+        doc_id: DocId, table: TableRef, sample_rows: Annotated[int, Field(ge=0, le=20, description="How many rows")] = 3
     ) -> Description:
         """Get a table, all of its columns and a few rows in one call. Best before writing rows."""
         found = await upstream.get("docs", doc_id, "tables", table)

@@ -8,12 +8,11 @@ from pydantic import Field
 
 from ..upstream import Upstream
 from ..upstream.http import Json
-from .fields import Cursor
+from .fields import Cursor, WorkspaceId
 from .registry import Registry
 from .results import Change, Listing, Result, more
 
 Role = Literal["Admin", "DocMaker", "Editor"]
-WorkspaceId = Annotated[str, Field(description="ws-..., see coda_whoami")]
 
 
 class Member(Result):
@@ -54,7 +53,9 @@ def register(tools: Registry, upstream: Upstream) -> None:
 
     @tools.read("List members")
     async def coda_list_workspace_members(
-        workspace_id: WorkspaceId, included_roles: list[Role] | None = None, cursor: Cursor = None
+        workspace_id: WorkspaceId,
+        included_roles: Annotated[list[Role] | None, Field(description="Only these")] = None,
+        cursor: Cursor = None,
     ) -> Members:
         """List a workspace's members, with roles and activity."""
         roles = ",".join(included_roles) if included_roles else None
@@ -67,7 +68,11 @@ def register(tools: Registry, upstream: Upstream) -> None:
         return Activities.model_validate(await upstream.get("workspaces", workspace_id, "roles"))
 
     @tools.write("Change a member's role", destructive=True, idempotent=True)
-    async def coda_change_user_role(workspace_id: WorkspaceId, email: str, new_role: Role) -> RoleChange:
+    async def coda_change_user_role(
+        workspace_id: WorkspaceId,
+        email: Annotated[str, Field(description="The member's address")],
+        new_role: Annotated[Role, Field(description="What they become")],
+    ) -> RoleChange:
         """Change what a member may do; it may change what the workspace costs. Ask the person first."""
         body = {"email": email, "newRole": new_role}
         return RoleChange.model_validate(
@@ -76,12 +81,12 @@ def register(tools: Registry, upstream: Upstream) -> None:
 
     @tools.write("Add a go link")
     async def coda_add_go_link(
-        organization_id: str,
+        organization_id: Annotated[str, Field(description="org-...")],
         name: Annotated[str, Field(description="go/NAME", min_length=1, max_length=200)],
-        destination_url: Annotated[str, Field(max_length=2000)],
-        description: str | None = None,
+        destination_url: Annotated[str, Field(description="Where it leads", max_length=2000)],
+        description: Annotated[str | None, Field(description="What it is for")] = None,
         url_pattern: Annotated[str | None, Field(description="URL with {*} for what follows go/NAME/")] = None,
-        creator_email: str | None = None,
+        creator_email: Annotated[str | None, Field(description="On whose behalf")] = None,
     ) -> Change:
         """Add a short link go/NAME for everyone in an organization (Enterprise)."""
         body: Json = {"name": name, "destinationUrl": destination_url}

@@ -32,9 +32,9 @@ Capability = dict[str, Any]
 HEAD = """\
 # The tools of the Coda server
 
-`examples/coda-mcp` has {count} tools in four toolsets. `core` is always there; `CODA_TOOLSETS` adds `admin`, `workspace`
-and `analytics`, or `all`. `CODA_READ_ONLY=true` leaves out every tool that changes something, `CODA_DOC_IDS` limits all
-of them to some docs. This page is made from the running server by `{command}`.
+`examples/coda-mcp` has {count} tools in four toolsets. `core` is always there; `CODA_TOOLSETS` adds `admin`,
+`workspace` and `analytics`, or `all`. `CODA_READ_ONLY=true` leaves out every tool that changes something,
+`CODA_DOC_IDS` limits all of them to some docs. This page is made from the running server by `{command}`.
 
 The schemas of a toolset (names, titles, descriptions, arguments, results) take, in tokens of `{tokenizer}` as the
 package `bpe-openai` counts them: {tokens}.

@@ -60,7 +60,12 @@ GOOD: dict[str, Arguments] = {
     "coda_list_columns": IN_TABLE,
     "coda_get_column": {**IN_TABLE, "column": "Kind"},
     "coda_describe_table": IN_TABLE,
-    "coda_create_table": {**ON_PAGE, "columns": ["Lens", "mm"], "rows": [["Wide", 24], ["Long", 200]], "name": "Lenses"},
+    "coda_create_table": {
+        **ON_PAGE,
+        "columns": ["Lens", "mm"],
+        "rows": [["Wide", 24], ["Long", 200]],
+        "name": "Lenses",
+    },
     "coda_list_rows": {**IN_TABLE, "column": "Kind", "value": "Galaxy", "columns": ["Name"], "limit": 5},
     "coda_search_rows": {**IN_TABLE, "text": "galaxy", "filters": {"Kind": "Galaxy"}},
     "coda_get_row": {**IN_TABLE, "row": ROW, "value_format": "rich"},

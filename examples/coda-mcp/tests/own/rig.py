@@ -124,7 +124,7 @@ class Rig:
         self.wire.timing_out = False
         self.wire.sent.clear()
 
-    def control(self, path: str, method: str = "POST", **body: Any) -> Any:
+    def control(self, path: str, method: str = "POST", /, **body: Any) -> Any:
         """One of the stand-in's controls."""
         answer = self.controls.request(method, f"{self.coda_url}/_test/{path}", json=body)
         assert answer.status_code == 200, answer.text
@@ -178,7 +178,8 @@ def settings(coda_url: str, public_url: str = "http://127.0.0.1", **changes: Any
         "max_body_bytes": 8_388_608,
         **changes,
     }
-    return UpstreamSettings(_env_file=None, **{name: value for name, value in values.items() if value is not None})
+    given = {name: value for name, value in values.items() if value is not None}
+    return UpstreamSettings(_env_file=None, **given)  # type: ignore[call-arg]
 
 
 @contextmanager

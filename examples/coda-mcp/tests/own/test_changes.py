@@ -117,7 +117,7 @@ async def test_a_wait_ends_when_the_caller_is_gone(rig: Rig) -> None:
     assert [request.method for request in rig.wire.sent] == ["PUT"]
 
 
-UNSAFE = {
+UNSAFE: dict[str, dict[str, Any]] = {
     "coda_upsert_rows": ROWS,
     "coda_append_page_content": {"doc_id": DOC, "page": HOME, "content": "Once"},
     "coda_push_button": {"doc_id": DOC, "table": SESSIONS, "row": "i-ses0000001", "column": "c-sesPublish"},
@@ -127,7 +127,7 @@ UNSAFE = {
     "coda_add_permission": {"doc_id": DOC, "access": "comment", "principal_type": "anyone"},
     "coda_create_folder": {"name": "Once", "workspace_id": "ws-OwlHill01"},
 }
-SAFE = {
+SAFE: dict[str, dict[str, Any]] = {
     "coda_upsert_rows": {**ROWS, "key_columns": ["Name"]},
     "coda_update_row": {"doc_id": DOC, "table": TARGETS, "row": ROW, "cells": {"Magnitude": 1}},
     "coda_delete_rows": {"doc_id": DOC, "table": TARGETS, "row_ids": [ROW]},

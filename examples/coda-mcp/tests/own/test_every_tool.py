@@ -10,6 +10,7 @@ from mcp_types import CallToolResult
 
 from tests.own.cases import BAD, DOC, GOOD, HOME, MISSING, WITHOUT_ARGUMENTS, WITHOUT_CODA, Arguments
 from tests.own.rig import CODA_TOKEN, MODES, Rig, plain
+from tests.own.stand_in_contract import PREFIX, check_request
 from tests.sdk_client import Mode
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +65,17 @@ async def test_it_answers(rig: Rig, name: str, mode: Mode) -> None:
     assert content.type == "text"
     assert json.loads(content.text) == answer.structured_content
     assert all(request.headers.get("authorization") in (None, f"Bearer {CODA_TOKEN}") for request in rig.wire.sent)
+
+
+@pytest.mark.parametrize("name", ASKING)
+async def test_it_asks_what_the_document_of_the_api_describes(rig: Rig, name: str) -> None:
+    arguments = prepared(rig, GOOD[name])
+    async with rig.client() as client:
+        await client.call_tool(name, arguments)
+    asked = [request for request in rig.wire.sent if request.url.path.startswith(PREFIX)]
+    assert asked
+    for request in asked:
+        check_request(request)
 
 
 @both_eras

@@ -24,8 +24,8 @@ async def call(client: Client, name: str, **arguments: Any) -> dict[str, Any]:
     (content,) = answer.content
     assert content.type == "text"
     assert json.loads(content.text) == answer.structured_content
-    assert answer.structured_content is not None
-    return answer.structured_content
+    structured: dict[str, Any] = answer.structured_content or {}
+    return structured
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -17,6 +17,7 @@ import httpx
 import httpx2
 import uvicorn
 from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import MCPServer
 
 from coda_mcp.server import SERVER, assemble
@@ -27,7 +28,7 @@ from local.coda.faults import Fault
 from local.coda.world import World
 from stytch_mcp.app import create_app
 from tests.fake_issuer import CLIENT_ID, DOMAIN, PROJECT_ID, SECRET, USER_ID, FakeIssuer
-from tests.sdk_client import Mode, connect
+from tests.sdk_client import Mode
 
 CODA_TOKEN = "local-upstream-token"
 START = 1_770_000_000.0
@@ -151,11 +152,13 @@ class Rig:
         return self.issuer.token(scope=f"openid {scope}")
 
     @asynccontextmanager
-    async def client(self, mode: Mode = "auto", scope: str = EVERYTHING) -> AsyncIterator[Client]:
-        """The official client with such a token."""
+    async def client(self, mode: Mode = "auto", scope: str = EVERYTHING, person: Any = None) -> AsyncIterator[Client]:
+        """The official client with such a token. `person` answers its questions (an elicitation callback)."""
         headers = {"Authorization": f"Bearer {self.token(scope)}"}
-        async with plain(headers=headers) as http, connect(self.mcp_url, http, mode) as client:
-            yield client
+        async with plain(headers=headers) as http:
+            transport = streamable_http_client(self.mcp_url, http_client=http)
+            async with Client(transport, mode=mode, elicitation_callback=person) as client:
+                yield client
 
 
 def plain(**options: Any) -> httpx2.AsyncClient:

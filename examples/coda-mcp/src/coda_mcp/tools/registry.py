@@ -10,13 +10,22 @@ from typing import ParamSpec, TypeVar
 import structlog
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from mcp_types import (
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    InputRequiredResult,
+    TextContent,
+    ToolAnnotations,
+)
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stytch_mcp import Scope, needs
 
 from ..upstream import CodaError, Upstream
+from ..upstream.calls import YES
 from ..upstream.settings import Toolset
+from .guard import Question
 from .schemas import lean, lean_result
 from .scopes import ADMIN, READ, WRITE
 
@@ -67,9 +76,11 @@ class Registry:
 
     def _add(self, function: Function[P, ResultT], title: str, hints: ToolAnnotations, scope: Scope) -> None:
         @functools.wraps(function)
-        async def answer(*args: P.args, **kwargs: P.kwargs) -> CallToolResult:
+        async def answer(*args: P.args, **kwargs: P.kwargs) -> CallToolResult | InputRequiredResult:
             try:
                 result = await function(*args, **kwargs)
+            except Question as question:
+                return asked(question)
             except CodaError as error:
                 return failure(error)
             except (KeyError, TypeError, ValidationError) as error:
@@ -91,6 +102,13 @@ class Registry:
         tool.parameters = lean(tool.parameters)
         model = tool.fn_metadata.output_model
         tool.fn_metadata.output_schema = lean_result(TypeAdapter(model).json_schema(by_alias=False))
+
+
+def asked(question: Question) -> InputRequiredResult:
+    """For the client to show, and to call again with the answer."""
+    form = {"type": "object", "properties": {YES: {"type": "boolean", "title": "Yes"}}, "required": [YES]}
+    params = ElicitRequestFormParams(message=question.message, requested_schema=form)
+    return InputRequiredResult(input_requests={question.key: ElicitRequest(params=params)})
 
 
 def failure(error: CodaError) -> CallToolResult:

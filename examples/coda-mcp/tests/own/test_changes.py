@@ -160,6 +160,25 @@ async def test_what_may_happen_twice_is_tried_again(rig: Rig, name: str) -> None
     assert sent(rig) >= 2
 
 
+async def test_what_is_gone_after_an_unanswered_delete_was_deleted(rig: Rig) -> None:
+    rig.fault("DELETE *", drop="after", times=1)
+    rig.wire.before(2, "DELETE", lambda: rig.fault("DELETE *", status=404))
+    async with rig.client() as client:
+        answer = await client.call_tool("coda_delete_doc", {"doc_id": DOC})
+    assert not answer.is_error, answer.content
+    rig.control("clock", advance_seconds=60)
+    assert rig.world.docs[DOC].deleted
+
+
+async def test_no_cookie_is_kept(rig: Rig) -> None:
+    """One caller's session would come along with the next one's request."""
+    rig.fault("*/whoami", status=503, headers={"set-cookie": "session=of-somebody; Path=/"}, times=1)
+    async with rig.client() as client:
+        assert not (await client.call_tool("coda_whoami")).is_error
+    assert len(rig.wire.sent) == 2
+    assert "cookie" not in rig.wire.sent[1].headers
+
+
 async def test_retry_after_is_honoured(rig: Rig) -> None:
     rig.control("faults", **{"*/whoami": {"status": 429, "times": 1, "headers": {"retry-after": "17"}}})
     async with rig.client() as client:

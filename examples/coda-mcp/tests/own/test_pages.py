@@ -115,6 +115,8 @@ HOSTILE = [
     "https://coda.io:8443",
     "https://coda.io@evil.example",
     "https://[::1]",
+    "https://ec2-1-2-3-4.compute.amazonaws.com",
+    "https://s3.amazonaws.com.evil.example",
     "ftp://coda.io",
     "file://",
 ]

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
+import anyio
 import structlog
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.tools import Tool
@@ -31,6 +32,10 @@ from .scopes import ADMIN, READ, WRITE
 
 log = structlog.get_logger("coda_mcp.tools")
 
+# Everything in a call ends at its deadline by itself; this is for what does not.
+GRACE_SECONDS = 10.0
+OVERDUE = "It took too long and was given up. Whether a change was carried out is unknown: look before you try again."
+
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT", bound=BaseModel)
 Function = Callable[P, Awaitable[ResultT]]
@@ -46,6 +51,7 @@ class Registry:
         self._server = server
         self._enabled = toolset in upstream.settings.coda_toolsets
         self._read_only = upstream.settings.coda_read_only
+        self._seconds = upstream.settings.coda_call_seconds + GRACE_SECONDS
         self._admin = toolset in ("admin", "workspace")
 
     def read(self, title: str, *, idempotent: bool = True) -> Callable[[Function[P, ResultT]], Function[P, ResultT]]:
@@ -78,7 +84,10 @@ class Registry:
         @functools.wraps(function)
         async def answer(*args: P.args, **kwargs: P.kwargs) -> CallToolResult | InputRequiredResult:
             try:
-                result = await function(*args, **kwargs)
+                with anyio.fail_after(self._seconds):
+                    result = await function(*args, **kwargs)
+            except TimeoutError:
+                return failure(CodaError("timeout", OVERDUE, retryable=hints.read_only_hint is True))
             except Question as question:
                 return asked(question)
             except CodaError as error:

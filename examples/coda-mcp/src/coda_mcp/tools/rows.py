@@ -70,7 +70,7 @@ def register(tools: Registry, upstream: Upstream, schemas: Columns) -> None:
         text: Annotated[str | None, Field(description="Part of any value, upper or lower case", max_length=500)] = None,
         filters: Annotated[dict[str, Scalar] | None, Field(description="Value by column; all must match")] = None,
         columns: Names = None,
-        limit: Limit = 50,
+        limit: Annotated[int, Field(ge=1, le=500, description="Stop once so many are found")] = 50,
         max_scanned: Annotated[int, Field(ge=1, le=200_000, description="Rows to look at")] = 1000,
         cursor: Cursor = None,
     ) -> FoundRows:

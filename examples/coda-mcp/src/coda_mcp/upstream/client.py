@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,8 +38,8 @@ class Upstream:
         self.timing = timing or Timing()
         self.calls = Calls(settings.coda_call_seconds, self.timing)
         # Two clients, so that no header of the one can get into the other's requests.
-        self._client = httpx.AsyncClient(transport=transport, limits=CONNECTIONS)
-        self._downloads = httpx.AsyncClient(transport=transport, limits=CONNECTIONS)
+        self._client = httpx.AsyncClient(transport=transport, limits=CONNECTIONS, cookies=_no_cookies())
+        self._downloads = httpx.AsyncClient(transport=transport, limits=CONNECTIONS, cookies=_no_cookies())
         self._http = Http(settings, self.timing, self.calls, self._client)
         self.mutations = Mutations(self._http, self.calls, self.timing)
         self.exports = Exports(self._http, settings, self.timing, self.calls, self._downloads)
@@ -116,3 +117,8 @@ class Upstream:
     async def credential_name(self) -> str:
         """Whose cache an answer belongs to."""
         return (await self._http.credential()).name
+
+
+def _no_cookies() -> CookieJar:
+    """What Coda sets for one caller must not come along with the next one's request."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))

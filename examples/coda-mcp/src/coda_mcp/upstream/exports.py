@@ -26,7 +26,8 @@ UNKNOWN_SECONDS = 30.0
 AT_ONCE = 3
 CACHE_BYTES = 33_554_432
 CACHE_SECONDS = 300.0
-DOWNLOAD_DOMAINS = ("coda.io", "superhuman.com", "amazonaws.com")
+DOWNLOAD_DOMAINS = ("coda.io", "superhuman.com")
+S3 = re.compile(r"([a-z0-9.-]+\.)?s3([.-][a-z0-9-]+)?\.amazonaws\.com", re.ASCII)
 EXPIRED = re.compile(rb"\s*<\?xml[^>]*>\s*<Error>")
 
 Key = tuple[str, str, str, str, str]
@@ -144,27 +145,29 @@ class Exports:
     async def _fetch(self, link: str) -> LongText | None:
         """The text behind a link, None when the link has expired. Never with a token: the link itself is the key."""
         self._require_allowed(link)
-        text, head = LongText(), b""
+        seconds = max(1.0, self._calls.current.deadline - self._timing.now())
+        timeout = self._settings.coda_timeout_seconds
         try:
-            async with self._downloads.stream("GET", link, timeout=self._settings.coda_timeout_seconds) as response:
-                if response.status_code in (403, 404):
-                    return None
-                if not response.is_success:
-                    raise CodaError("unavailable", "The exported page cannot be read now.", retryable=True)
-                async for piece in response.aiter_bytes(65_536):
-                    head = head or piece[:200]
-                    text.add(piece)
-                    if text.bytes > self._settings.coda_export_max_bytes:
-                        raise CodaError(
-                            "too_large",
-                            f"The page is larger than {self._settings.coda_export_max_bytes:,} bytes, the most that is "
-                            "read here. Read it with coda_list_page_elements.",
-                        )
-        except httpx.HTTPError as error:
+            with anyio.fail_after(seconds):
+                async with self._downloads.stream("GET", link, timeout=timeout) as response:
+                    if response.status_code in (403, 404):
+                        return None
+                    if response.is_success:
+                        return await self._read(response)
+        except (httpx.HTTPError, TimeoutError) as error:
             hint = f"The exported page is out of reach ({type(error).__name__}). Try again."
             raise CodaError("unreachable", hint, retryable=True) from None
-        if EXPIRED.match(head):
-            return None
+        raise CodaError("unavailable", "The exported page cannot be read now.", retryable=True)
+
+    async def _read(self, response: httpx.Response) -> LongText | None:
+        text, most = LongText(), self._settings.coda_export_max_bytes
+        async for piece in response.aiter_bytes(65_536):
+            if text.bytes == 0 and EXPIRED.match(piece):
+                return None
+            text.add(piece)
+            if text.bytes > most:
+                hint = f"The page is larger than {most:,} bytes, the most that is read here."
+                raise CodaError("too_large", f"{hint} Read it with coda_list_page_elements.")
         text.close()
         return text
 
@@ -178,7 +181,8 @@ class Exports:
         api = urlsplit(self._settings.upstream_url)
         if (parts.scheme, host, port) == (api.scheme, api.hostname, api.port):
             return
-        known = any(host == domain or host.endswith(f".{domain}") for domain in DOWNLOAD_DOMAINS)
+        codas = any(host == domain or host.endswith(f".{domain}") for domain in DOWNLOAD_DOMAINS)
+        known = codas or S3.fullmatch(host)
         if parts.scheme != "https" or port not in (None, 443) or not known or parts.username or _is_address(host):
             raise CodaError("bad_answer", "Coda's link to the exported page leads to a host that is not Coda's.")
 

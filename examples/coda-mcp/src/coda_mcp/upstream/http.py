@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
 import httpx
 import tenacity
 from mcp.server.auth.middleware.auth_context import get_access_token
@@ -66,6 +67,7 @@ class Http:
         request = self._build(method, path(segments), query or {}, body, credential)
         window = self._limits_of(credential)[classify(method, segments)]
         deadline = self._calls.current.deadline
+        unanswered = False
 
         def again(error: BaseException) -> bool:
             return isinstance(error, CodaError) and error.retryable and (repeatable or error.status == 429)
@@ -84,6 +86,10 @@ class Http:
                 except CodaError as error:
                     if error.status == 429:
                         window.pause(error.retry_after or FIRST_WAIT_SECONDS)
+                    elif error.retryable:
+                        unanswered = True
+                    elif method == "DELETE" and unanswered and error.status in (404, 410):
+                        return {}  # The earlier attempt did it.
                     raise
         raise AssertionError("the loop ends by returning or raising")
 
@@ -118,12 +124,14 @@ class Http:
         request.extensions = {**request.extensions, "timeout": httpx.Timeout(seconds).as_dict()}
         unknown = "" if repeatable else " Whether it was carried out is unknown: look before you try again."
         try:
-            response = await self._client.send(request, stream=True)
-            try:
-                content = await _read(response)
-            finally:
-                await response.aclose()
-        except httpx.TimeoutException:
+            # httpx limits each step; an answer that trickles in would have no end.
+            with anyio.fail_after(seconds):
+                response = await self._client.send(request, stream=True)
+                try:
+                    content = await _read(response)
+                finally:
+                    await response.aclose()
+        except (httpx.TimeoutException, TimeoutError):
             hint = f"Coda did not answer within {seconds:.0f} s.{unknown or ' Try again, with less at once.'}"
             raise CodaError("timeout", hint, retryable=repeatable) from None
         except httpx.HTTPError as error:

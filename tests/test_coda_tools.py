@@ -1,7 +1,9 @@
 """What is said of the Coda server's tools is what the running server has, and it is more than the others have."""
 
 import pytest
+from bake import ROOT
 from coda_tools import COMMAND, PAGE, Capability, Tool, others, page, running, tokens
+from example import EXAMPLE
 
 MOST_CORE_TOKENS = 12_000
 LEAST_CAPABILITIES = 66
@@ -30,6 +32,11 @@ def test_nothing_that_another_server_has_and_rest_allows_is_missing(tools: list[
         assert set(each["peers"]) <= known["servers"].keys()
         assert names >= set(each.get("tools", [])), each
     assert sum("tools" in each for each in capabilities) >= LEAST_CAPABILITIES
+
+
+def test_the_readmes_count_right(tools: list[Tool]) -> None:
+    for readme in (EXAMPLE / "README.md", "README.md", "CHANGELOG.md"):
+        assert f"{len(tools)} tools in four toolsets" in (ROOT / readme).read_text(encoding="utf-8"), readme
 
 
 def test_every_tool_is_there_for_a_capability(tools: list[Tool]) -> None:

@@ -76,6 +76,15 @@ async def test_that_coda_cannot_be_asked_does_not_undo_a_change(rig: Rig) -> Non
     assert answer["request_id"]
 
 
+async def test_a_token_that_may_not_ask_has_written_all_the_same(rig: Rig) -> None:
+    rig.fault("GET */mutationStatus/*", status=403)
+    async with rig.client() as client:
+        answer = (await client.call_tool("coda_update_page", RENAME)).structured_content
+    assert answer is not None
+    assert answer["status"] == "pending"
+    assert "could not be asked" in answer["warning"]
+
+
 async def test_reading_waits_for_what_was_written_here(rig: Rig) -> None:
     async with rig.client() as client:
         pending = (await client.call_tool("coda_update_page", {**RENAME, "wait": False})).structured_content
@@ -179,8 +188,9 @@ async def test_no_cookie_is_kept(rig: Rig) -> None:
     assert "cookie" not in rig.wire.sent[1].headers
 
 
-async def test_retry_after_is_honoured(rig: Rig) -> None:
-    rig.control("faults", **{"*/whoami": {"status": 429, "times": 1, "headers": {"retry-after": "17"}}})
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_is_honoured(rig: Rig, status: int) -> None:
+    rig.fault("*/whoami", status=status, times=1, headers={"retry-after": "17"})
     async with rig.client() as client:
         assert not (await client.call_tool("coda_whoami")).is_error
     assert sum(rig.clock.slept) == pytest.approx(17, abs=0.5)

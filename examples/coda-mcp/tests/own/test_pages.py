@@ -159,6 +159,13 @@ async def test_an_export_may_not_be_found_at_first(rig: Rig) -> None:
         assert (await read(client))["text"]
 
 
+async def test_an_export_that_may_not_be_seen_is_not_waited_for(rig: Rig) -> None:
+    rig.fault("GET */export/*", status=403)
+    async with rig.client() as client:
+        assert error_of(await client.call_tool("coda_read_page", PAGE))["error"] == "forbidden"
+    assert sum("/export/" in request.url.path for request in rig.wire.sent) == 1
+
+
 async def test_an_export_that_fails_says_why(rig: Rig) -> None:
     rig.control("fates", next=[{"export_error": "The page is too odd."}])
     async with rig.client() as client:

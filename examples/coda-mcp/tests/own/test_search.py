@@ -124,6 +124,7 @@ FOREIGN_LINKS = [
     "https://evil.example/d/_dobsLogBk01",
     "https://coda.io.evil.example/d/_dobsLogBk01",
     "https://coda.io@evil.example/d/_dobsLogBk01",
+    "https://evilcoda.io/d/_dobsLogBk01",
     "http://coda.io/d/_dobsLogBk01",
     "javascript:alert(1)",
     "//coda.io/d/_dobsLogBk01",

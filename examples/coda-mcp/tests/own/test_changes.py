@@ -105,11 +105,18 @@ async def test_without_that_it_would_read_what_was_there_before(rig: Rig) -> Non
 
 
 async def test_reading_does_not_wait_for_ever(rig: Rig) -> None:
+    """Nor again and again for what does not come."""
     rig.control("fates", next=[{"stuck": True}])
+    waited = []
     async with rig.client() as client:
         await client.call_tool("coda_update_page", {**RENAME, "wait": False})
-        answer = await client.call_tool("coda_get_page", {"doc_id": DOC, "page": HOME})
-    assert not answer.is_error
+        for _ in range(6):
+            began = rig.clock.seconds
+            assert not (await client.call_tool("coda_get_page", {"doc_id": DOC, "page": HOME})).is_error
+            waited.append(rig.clock.seconds - began)
+    assert 30 <= waited[0] <= 50
+    assert sum(waited) <= 170
+    assert waited[-1] == 0
 
 
 async def test_a_wait_ends_when_the_caller_is_gone(rig: Rig) -> None:

@@ -16,6 +16,8 @@ NEXT_LOOK_SECONDS = 2.0
 LONGEST_LOOK_SECONDS = 15.0
 UNKNOWN_SECONDS = 30.0
 MOST_REMEMBERED = 20
+# Changes took Coda 10 to 20 seconds when measured; after so long a read does not wait for one any more.
+WORTH_WAITING_SECONDS = 120.0
 # What is left of a call's time for the reading itself, after it has waited for a change.
 READING_SECONDS = 10.0
 
@@ -30,6 +32,14 @@ class Outcome:
     warning: str | None = None
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """A change that Coda has accepted, and when, in the seconds of `Timing.now`."""
+
+    request_id: str
+    at: float
+
+
 class Mutations:
     """Waits for changes, and remembers by doc which ones nobody has seen complete.
 
@@ -40,11 +50,11 @@ class Mutations:
         self._http = http
         self._calls = calls
         self._timing = timing
-        self._unseen: dict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=MOST_REMEMBERED))
+        self._unseen: dict[tuple[str, str], deque[Accepted]] = defaultdict(lambda: deque(maxlen=MOST_REMEMBERED))
 
     async def note(self, doc_id: str, request_id: str) -> None:
         """Coda has accepted a change of this doc."""
-        self._unseen[await self._key(doc_id)].append(request_id)
+        self._unseen[await self._key(doc_id)].append(Accepted(request_id, self._timing.now()))
 
     async def status(self, request_id: str) -> Outcome | None:
         """What Coda says now; None while it does not know the change yet. Raises CodaError for other failures."""
@@ -84,21 +94,19 @@ class Mutations:
 
     async def settle(self, doc_id: str) -> None:
         """Before a read: waits for the changes that were made here, as long as the call's time allows."""
-        unseen = self._unseen.get(await self._key(doc_id))
-        while unseen:
-            request_id = unseen[0]
-            outcome = await self.wait(request_id, self._calls.current.deadline - READING_SECONDS)
-            if outcome.status == "pending" and outcome.warning is None:
-                return
-            if unseen and unseen[0] == request_id:
-                unseen.popleft()
+        for accepted in list(self._unseen.get(await self._key(doc_id), ())):
+            if self._timing.now() - accepted.at <= WORTH_WAITING_SECONDS:
+                outcome = await self.wait(accepted.request_id, self._calls.current.deadline - READING_SECONDS)
+                if outcome.status == "pending" and outcome.warning is None:
+                    return
+            self._forget(accepted.request_id)
 
     async def _key(self, doc_id: str) -> tuple[str, str]:
         return (await self._http.credential()).name, doc_id
 
     def _forget(self, request_id: str) -> None:
         for key, unseen in list(self._unseen.items()):
-            if request_id in unseen:
-                unseen.remove(request_id)
+            for accepted in [each for each in unseen if each.request_id == request_id]:
+                unseen.remove(accepted)
             if not unseen:
                 del self._unseen[key]

@@ -16,6 +16,7 @@ from coda_mcp.upstream.limits import Window, classify, shared
 from coda_mcp.upstream.settings import Rate
 from local.app import create_app
 from local.coda.config import Config
+from local.coda.faults import Fault
 from local.coda.world import World
 from tests.own.cases import DOC, SCOPES
 from tests.own.rig import settings
@@ -128,6 +129,21 @@ async def test_when_somebody_else_uses_the_limit_everyone_pauses_and_gets_throug
         results = await timeline.run(*[partial(client.get, "docs", DOC)] * 30)
     assert len(results) == 30
     assert 429 in statuses(world)
+
+
+async def test_when_coda_says_wait_nobody_else_asks_meanwhile() -> None:
+    timeline = Timeline()
+    async with upstream(timeline) as ((client,), world):
+        world.faults["*/whoami"] = Fault(status=429, times=1, headers={"retry-after": "17"})
+
+        async def later() -> None:
+            await timeline.sleep(1)
+            await client.get("docs", DOC)
+
+        await timeline.run(partial(client.get, "whoami"), later)
+    asked = [(entry["at"], entry["status"]) for entry in world.requests]
+    assert asked[0] == (0, 429)
+    assert [at >= 17 for at, _ in asked[1:]] == [True, True]
 
 
 async def test_what_would_wait_too_long_is_refused_at_once_and_not_sent() -> None:

@@ -19,7 +19,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock bench clean
+.PHONY: help demo test example lint lock bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -32,6 +32,11 @@ demo: $(DEMO) ## scaffold a protected MCP server and log a real client in, offli
 test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skipped
 	@$(MAKE) --no-print-directory $(INSPECTOR)/installed || echo 'Going on without MCP Inspector.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+example: $(DEV) ## bake examples/coda-mcp again, and write down what its tools are; its owner's files stay
+	@$(BIN)/python tests/example.py
+	@cd examples/coda-mcp && PYTHONPATH=src:kit:. $(abspath $(BIN))/python -m tests.own.surface
+	@$(BIN)/python tests/coda_tools.py
 
 lint: $(DEV) ## style and types, of the template's own Python and of a bake
 	$(BIN)/ruff check --no-cache .

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from bake import ROOT, TEMPLATE, project_files
 from conftest import Bake, Run
+from example import EXAMPLE
 from locks import REQUIREMENT, extras, normalized, versions
 from packaging.requirements import Requirement
 
@@ -224,8 +225,8 @@ def test_the_example_settings_are_the_settings(upstream_auth: str, bake: Bake, r
 WORKFLOWS = [file for file in project_files() if file.parent.match(".github/workflows")]
 
 
-def test_there_are_workflows_for_both() -> None:
-    assert {file.parent.parent.parent for file in WORKFLOWS} == {Path(), Path(TEMPLATE)}
+def test_there_are_workflows_for_all() -> None:
+    assert {file.parent.parent.parent for file in WORKFLOWS} == {Path(), Path(TEMPLATE), EXAMPLE}
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=str)

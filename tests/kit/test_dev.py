@@ -36,7 +36,7 @@ if "DIES" in os.environ:
     sys.exit(3)
 
 async def settings(request):
-    return JSONResponse(dict(os.environ))
+    return JSONResponse({**os.environ, "ENV_FILE": sys.argv[-1]})
 
 app = Starlette(routes=[Route("/ready", settings)])
 uvicorn.run(app, host=os.environ["HOST"], port=int(os.environ["PORT"]), log_level="warning")
@@ -98,6 +98,17 @@ def ready(process: subprocess.Popen[str]) -> dict[str, Any]:
     return dict(json.loads(line))
 
 
+def test_the_owners_settings_for_working_offline_are_read(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "local" / "dev.env").write_text("SOME_API_KEY=known-to-the-stand-in\n")
+    process = start("0", "--json")
+    with httpx.Client(trust_env=False) as http:
+        settings = http.get(ready(process)["mcp_url"].replace("/mcp", "/ready")).json()
+    assert settings["ENV_FILE"] == str(tmp_path / "local" / "dev.env")
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_one_line_when_ready_and_a_clean_end(start: Start, how: signal.Signals) -> None:
     process = start("0", "--json", "--auto-approve", SCOPE_MODE="simple", PORT="1")
@@ -116,6 +127,7 @@ def test_one_line_when_ready_and_a_clean_end(start: Start, how: signal.Signals) 
     assert settings["SCOPE_MODE"] == "simple", "what the caller sets stays"
     assert settings["ALLOWED_EMAIL_DOMAINS"] == "example.com"
     assert settings["PORT"] != "1"
+    assert settings["ENV_FILE"] == os.devnull
     process.send_signal(how)
     output, log = process.communicate()
     assert process.returncode == 0, log

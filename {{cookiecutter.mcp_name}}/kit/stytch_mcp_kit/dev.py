@@ -123,7 +123,9 @@ class Plan:
             where = ["--host", HOST, "--port", str(self.ports[UPSTREAM].port), "--app-dir", str(self.root)]
             factory = ["uvicorn", "--factory", "local.app:create_app", "--log-level", "warning"]
             commands[UPSTREAM] = [*python, *factory, *where]
-        commands[self.server.name] = [*python, self.package, "serve", "--env-file", os.devnull]
+        mine = self.root / "local" / "dev.env"
+        env_file = str(mine) if mine.is_file() else os.devnull
+        commands[self.server.name] = [*python, self.package, "serve", "--env-file", env_file]
         return commands
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.sdk_client import logged_in
+from tests.sdk_client import Memory, Mode, call_as, connect, http_client
 from tests.servers import ROOT, package, process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
@@ -21,6 +21,7 @@ AUTHORIZATION = {
     "code_challenge": "c" * 43,
     "code_challenge_method": "S256",
 }
+MODES: list[Mode] = ["auto", "legacy"]
 
 # Python runs it before anything else. Every process writes down what it imports, in a file of its own.
 NOTE_IMPORTS = """
@@ -51,11 +52,10 @@ def noted(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 async def test_serving_does_not_import_the_stytch_sdk(noted: tuple[str, Path]) -> None:
     mcp_url, folder = noted
-    async with logged_in(mcp_url) as client:
-        await client.list_tools()
-        await client.call_tool("whoami")
-    async with logged_in(mcp_url, "legacy") as client:
-        await client.call_tool("whoami")
+    for mode in MODES:
+        memory = Memory()
+        async with http_client(mcp_url, memory) as signed_in, connect(mcp_url, signed_in, mode) as client:
+            await call_as(client, memory)
     async with httpx.AsyncClient() as http:
         (imported,) = [modules for command, modules in imports(folder) if " serve " in command]
         assert not {"jinja2", "stytch_mcp.signin.routes", "cryptography.fernet"} & imported

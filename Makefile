@@ -25,7 +25,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock bench docs site generate clean
+.PHONY: help demo test example generate lint lock bench docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -39,6 +39,11 @@ test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skippe
 	@$(MAKE) --no-print-directory $(INSPECTOR)/installed || echo 'Going on without MCP Inspector.'
 	@$(MAKE) --no-print-directory $(DIAGRAMS) || echo 'Going on without the diagrams of the site.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+example: $(DEV) ## bake examples/coda-mcp again, and write down what its tools are; its owner's files stay
+	@$(BIN)/python tests/example.py
+	@cd examples/coda-mcp && PYTHONPATH=src:kit:. $(abspath $(BIN))/python -m tests.own.surface
+	@$(BIN)/python tests/coda_tools.py
 
 lint: $(DEV) ## style and types, of the template's own Python and of a bake
 	$(BIN)/ruff check --no-cache .

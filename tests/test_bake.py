@@ -13,8 +13,8 @@ import pytest
 from bake import bake_defaults, file_count
 from conftest import Bake, Run
 
-MOST_FILES = 80
-MOST_RUNTIME_LINES = 2500
+MOST_FILES = 104
+MOST_RUNTIME_LINES = 4000
 CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".venv", "build", "dist"}
 
 CHOICES: dict[str, list[Any]] = {
@@ -67,8 +67,9 @@ def test_nothing_of_the_template_is_left(answers: dict[str, Any], bake: Bake) ->
         assert "cookiecutter." not in text + name, name
         if not name.startswith(".github/"):  # whose own expressions look alike
             assert not [mark for mark in ("{{", "{%", "{#") if mark in name], name
-            assert "{%" not in text, name
-            assert name.endswith(".py") or "{{" not in text, name
+            page = name.startswith("src/stytch_mcp/signin/templates/")  # of Jinja, for the server
+            assert page or "{%" not in text, name
+            assert page or name.endswith(".py") or "{{" not in text, name
         assert text == "" or (text.endswith("\n") and not text.endswith("\n\n")), name
     assert not [name for name in baked if CACHES & set(Path(name).parts)]
 

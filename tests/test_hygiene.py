@@ -15,6 +15,7 @@ import pytest
 import yaml
 from bake import ROOT, TEMPLATE, project_files
 from conftest import Bake, Run
+from example import EXAMPLE
 from locks import REQUIREMENT, extras, normalized, versions
 from packaging.requirements import Requirement
 
@@ -196,6 +197,8 @@ def test_the_arrows_point_one_way(default: Path) -> None:
     assert not runtime & {"notes_mcp", "local", "tests"}
     protect = {module for _, module in imported(default / "src" / "stytch_mcp" / "protect")}
     assert not protect & {"mcp", "mcp_types", "stytch", "stytch_mcp_kit"}
+    for path in (default / "src" / "stytch_mcp" / "protect").rglob("*.py"):
+        assert "stytch_mcp.signin" not in path.read_text(encoding="utf-8"), path
     kit = {module for _, module in imported(default / "kit")}
     assert not kit & {"notes_mcp", "tests"}
 
@@ -222,8 +225,8 @@ def test_the_example_settings_are_the_settings(upstream_auth: str, bake: Bake, r
 WORKFLOWS = [file for file in project_files() if file.parent.match(".github/workflows")]
 
 
-def test_there_are_workflows_for_both() -> None:
-    assert {file.parent.parent.parent for file in WORKFLOWS} == {Path(), Path(TEMPLATE)}
+def test_there_are_workflows_for_all() -> None:
+    assert {file.parent.parent.parent for file in WORKFLOWS} == {Path(), Path(TEMPLATE), EXAMPLE}
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=str)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from site_pages import DOCS, build, built_pages
 
-AXE = ROOT / "build" / "sitetools" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "build" / "inspector" / "node_modules" / "axe-core" / "axe.min.js"
 DIAGRAMS = DOCS / "assets" / "vendor" / "mermaid.tiny.js"
 SHOTS = ROOT / "build" / "screenshots" / "site"
 INSTALL_NPM = ("apt-get update", "apt-get install --yes --no-install-recommends npm")
@@ -120,7 +120,7 @@ class Visit:
 @pytest.mark.long
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_in_chromium(width: str, site: Path, address: str, browser: Browser) -> None:
-    axe = needed(AXE, "axe-core", *INSTALL_NPM, "make build/sitetools/installed").read_text(encoding="utf-8")
+    axe = needed(AXE, "axe-core", *INSTALL_NPM, "make build/inspector/installed").read_text(encoding="utf-8")
     wide, high = WIDTHS[width]
     wrong: dict[str, list[str]] = {}
     seen: set[tuple[str, str]] = set()

@@ -21,8 +21,9 @@ def test_the_wheel_of_a_server(bake: Bake, run: Run, python: str, tmp_path: Path
         metadata = HeaderParser().parsestr(archive.read("notes_mcp-0.1.0.dist-info/METADATA").decode())
         scripts = archive.read("notes_mcp-0.1.0.dist-info/entry_points.txt").decode()
     assert {name.split("/")[0] for name in names} == {"notes_mcp", "stytch_mcp", "notes_mcp-0.1.0.dist-info"}
-    sources = {str(path.relative_to(folder / "src")) for path in (folder / "src").rglob("*.py")}
-    assert sources == {name for name in names if name.endswith(".py")}
+    sources = {str(path.relative_to(folder / "src")) for path in (folder / "src").rglob("*") if path.is_file()}
+    assert sources == {name for name in names if ".dist-info" not in name}
+    assert {Path(name).suffix for name in sources} == {".py", ".html", ".css"}
     assert scripts.split("\n")[:2] == ["[console_scripts]", "notes-mcp = notes_mcp.__main__:main"]
     assert (metadata["Name"], metadata["License-Expression"]) == ("notes-mcp", "Apache-2.0")
     assert metadata["License-File"] == "LICENSE"

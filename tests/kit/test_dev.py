@@ -36,7 +36,7 @@ if "DIES" in os.environ:
     sys.exit(3)
 
 async def settings(request):
-    return JSONResponse(dict(os.environ))
+    return JSONResponse({**os.environ, "ENV_FILE": sys.argv[-1]})
 
 app = Starlette(routes=[Route("/ready", settings)])
 uvicorn.run(app, host=os.environ["HOST"], port=int(os.environ["PORT"]), log_level="warning")
@@ -72,7 +72,6 @@ def start(tmp_path: Path) -> Start:
         "src/some_mcp/__init__.py": "",
         "src/some_mcp/__main__.py": MAIN,
         "src/stytch_mcp/__init__.py": "",
-        "src/stytch_mcp/signin.py": "",
         "run.py": RUN,
     }
     for name, text in {**files, "local/app.py": UPSTREAM}.items():
@@ -99,6 +98,17 @@ def ready(process: subprocess.Popen[str]) -> dict[str, Any]:
     return dict(json.loads(line))
 
 
+def test_the_owners_settings_for_working_offline_are_read(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "local" / "dev.env").write_text("SOME_API_KEY=known-to-the-stand-in\n")
+    process = start("0", "--json")
+    with httpx.Client(trust_env=False) as http:
+        settings = http.get(ready(process)["mcp_url"].replace("/mcp", "/ready")).json()
+    assert settings["ENV_FILE"] == str(tmp_path / "local" / "dev.env")
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_one_line_when_ready_and_a_clean_end(start: Start, how: signal.Signals) -> None:
     process = start("0", "--json", "--auto-approve", SCOPE_MODE="simple", PORT="1")
@@ -117,6 +127,7 @@ def test_one_line_when_ready_and_a_clean_end(start: Start, how: signal.Signals) 
     assert settings["SCOPE_MODE"] == "simple", "what the caller sets stays"
     assert settings["ALLOWED_EMAIL_DOMAINS"] == "example.com"
     assert settings["PORT"] != "1"
+    assert settings["ENV_FILE"] == os.devnull
     process.send_signal(how)
     output, log = process.communicate()
     assert process.returncode == 0, log
@@ -151,16 +162,6 @@ def test_without_auto_approve_the_page_is_the_servers(start: Start) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate()
     assert metadata["authorization_endpoint"] == urls["mcp_url"].replace("/mcp", "/oauth/authorize")
-
-
-def test_a_runtime_without_a_page_lets_everyone_in(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "src/stytch_mcp/signin.py").unlink()
-    process = start("0", "--json")
-    urls = ready(process)
-    metadata = httpx.get(f"{urls['issuer']}/.well-known/oauth-authorization-server", trust_env=False).json()
-    process.send_signal(signal.SIGTERM)
-    process.communicate()
-    assert metadata["authorization_endpoint"] == f"{urls['test_controls']}/authorize"
 
 
 def test_a_part_that_stops_by_itself_ends_everything(start: Start) -> None:

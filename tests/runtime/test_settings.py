@@ -26,6 +26,7 @@ GOOD = {
     "STYTCH_PROJECT_ID": PROJECT_ID,
     "STYTCH_SECRET": SECRET,
     "STYTCH_DOMAIN": DOMAIN,
+    "SIGNIN_SECRET": "s" * 32,
     "ALLOWED_EMAIL_DOMAINS": "example.com",
 }
 
@@ -86,7 +87,7 @@ https://notes.example.com
   PORT                "http" is not accepted: input should be a valid integer, unable to parse string as an integer.
   ALLOWED_EMAILS      "ada" has 'ada', which is not an e-mail address
   STYTCH_PROJECT_ID   "12345" is not a project ID: project-live-... or project-test-..., from the Stytch dashboard
-  STYTCH_SECRET       is not set. The project's secret, to look up e-mail addresses.
+  STYTCH_SECRET       is not set. The project's secret, for the sign-in page and to look up e-mail addresses.
   STYTCH_DOMAIN       is not set. The project's own domain, the issuer: https://<name>.customers.stytch.com
   API_TOKEN           is not set. The credential for it.
 
@@ -206,14 +207,15 @@ def test_no_secret_is_in_the_settings_own_text(monkeypatch: pytest.MonkeyPatch) 
 def test_an_owners_required_setting_joins_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     given_as(monkeypatch, PUBLIC_URL="https://notes.example.com")
     found = problems(OwnSettings)
-    assert list(found) == ["ALLOWED_EMAILS", "STYTCH_PROJECT_ID", "STYTCH_DOMAIN", "API_URL", "API_TOKEN"]
+    of_stytch = ["STYTCH_PROJECT_ID", "STYTCH_SECRET", "STYTCH_DOMAIN"]
+    assert list(found) == ["ALLOWED_EMAILS", *of_stytch, "SIGNIN_SECRET", "API_URL", "API_TOKEN"]
     assert found["API_URL"] == "is not set. The origin of the API."
 
 
 # What is right by itself and wrong together.
 
 
-@pytest.mark.parametrize("absent", ["STYTCH_PROJECT_ID", "STYTCH_DOMAIN", "STYTCH_SECRET"])
+@pytest.mark.parametrize("absent", ["STYTCH_PROJECT_ID", "STYTCH_DOMAIN", "STYTCH_SECRET", "SIGNIN_SECRET"])
 def test_what_the_stytch_issuer_needs(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
     given_as(monkeypatch, **{name: value for name, value in GOOD.items() if name != absent})
     assert list(problems()) == [absent]
@@ -221,9 +223,12 @@ def test_what_the_stytch_issuer_needs(monkeypatch: pytest.MonkeyPatch, absent: s
 
 
 @pytest.mark.parametrize("rule", [{"ALLOWED_USERS": "*"}, {"ALLOWED_ORGANIZATIONS": "organization-live-1"}])
-def test_the_secret_is_only_needed_for_addresses(monkeypatch: pytest.MonkeyPatch, rule: dict[str, str]) -> None:
+def test_on_loopback_the_secret_is_only_needed_for_addresses(
+    monkeypatch: pytest.MonkeyPatch, rule: dict[str, str]
+) -> None:
     absent = ("STYTCH_SECRET", "ALLOWED_EMAIL_DOMAINS")
     given_as(monkeypatch, **{name: value for name, value in GOOD.items() if name not in absent}, **rule)
+    monkeypatch.setenv("PUBLIC_URL", "http://127.0.0.1:8000")
     assert problems() == {}
 
 
@@ -434,3 +439,48 @@ def test_which_host_headers_name_the_public_url(public: str, hosts: list[str], s
 @pytest.mark.parametrize(("url", "production"), [("https://a.example", True), ("http://127.0.0.1", False)])
 def test_https_is_production(url: str, production: bool) -> None:
     assert PublicUrl(url).is_production is production
+
+
+def test_the_sign_in_page_needs_its_secrets_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_as(monkeypatch, **{**GOOD, "STYTCH_SECRET": "", "SIGNIN_SECRET": "", "ALLOWED_EMAIL_DOMAINS": ""})
+    monkeypatch.setenv("ALLOWED_USERS", "*")
+    assert set(problems()) == {"STYTCH_SECRET", "SIGNIN_SECRET"}
+    monkeypatch.setenv("PUBLIC_URL", "http://127.0.0.1:8000")
+    assert problems() == {}
+    monkeypatch.setenv("STYTCH_REVOCATION_SECONDS", "60")
+    assert set(problems()) == {"STYTCH_SECRET"}
+    monkeypatch.setenv("PUBLIC_URL", "https://notes.example.com")
+    for name, value in {"AUTH_ISSUERS": "oidc", "OIDC_ISSUER": "https://id.example.com"}.items():
+        monkeypatch.setenv(name, value)
+    assert problems() == {}, "without Stytch there is no page"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SIGNIN_SECRET", "short-secret", "has fewer than 32 characters"),
+        ("SIGNIN_SECRET", f"{'a' * 32},short-secret", "has fewer than 32 characters"),
+        ("SIGNIN_METHODS", "email-code,email-code", "names a way twice"),
+        ("SIGNIN_METHODS", "sms", "is not accepted"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy', which is no address and no network"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "which is no address and no network"),
+        ("STYTCH_PUBLIC_TOKEN", "secret-live-1", "is not a public token"),
+        ("STYTCH_REVOCATION_SECONDS", "0", "greater than or equal to 1"),
+    ],
+)
+def test_wrong_settings_of_the_sign_in_page_are_said(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    given_as(monkeypatch, **{**GOOD, name: value})
+    found = problems()
+    assert set(found) == {name}
+    assert words in found[name]
+    assert "short-secret" not in found[name]
+
+
+def test_google_and_github_need_the_public_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_as(monkeypatch, **GOOD, SIGNIN_METHODS="google,email-code")
+    assert set(problems()) == {"STYTCH_PUBLIC_TOKEN"}
+    monkeypatch.setenv("STYTCH_PUBLIC_TOKEN", "public-token-live-1")
+    assert problems() == {}
+    assert load(Settings, None).signin_methods == ("google", "email-code")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import httpx2
+import jwt
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -95,3 +96,18 @@ async def logged_in(mcp_url: str, mode: Mode = "auto", email: str | None = None)
     """A client that registers and logs in when it is first refused."""
     async with http_client(mcp_url, Memory(), email=email) as http, connect(mcp_url, http, mode) as client:
         yield client
+
+
+async def call_as(client: Client, memory: Memory) -> dict[str, Any]:
+    """Calls a tool that only reads, whatever tools the owner has; returns the claims of the token that let it in."""
+    tools = (await client.list_tools()).tools
+    harmless = next(
+        tool.name
+        for tool in tools
+        if tool.annotations and tool.annotations.read_only_hint and not tool.input_schema.get("required")
+    )
+    answer = await client.call_tool(harmless)
+    assert not answer.is_error, answer.content
+    assert memory.tokens is not None
+    claims: dict[str, Any] = jwt.decode(memory.tokens.access_token, options={"verify_signature": False})
+    return claims

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,9 +22,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 STATIC_TOKEN = "mcp_token-of-the-tests"
-JWT_BEGINNING = "eyJ"
 # `dev` starts slower on a busy machine; this bounds a hang, nothing else.
 STARTING_SECONDS = 120
+# JSON Web Tokens, static tokens, what Stytch's secrets begin with, and parameters that carry a secret in a URL.
+SECRETS = re.compile(r"eyJ[\w-]{20,}|mcp_token|secret-(test|live)-|[?&](code|token|state|code_verifier)=")
 
 
 def package() -> str:
@@ -36,7 +38,7 @@ def package() -> str:
 def process(*arguments: str, crashes: bool = False, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A Python process in the project's folder; ended with SIGTERM.
 
-    Its log has a traceback if `crashes`, else none, and in no case a token.
+    Its log has a traceback if `crashes`, else none, and in no case a token, a code or a secret.
     """
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "kit"), str(ROOT)])
     # A file takes any amount of log; a pipe that nobody reads would stop the process.
@@ -58,8 +60,7 @@ def process(*arguments: str, crashes: bool = False, **environment: str) -> Itera
             log.seek(0)
             written = log.read()
             assert ("Traceback" in written) is crashes, written
-            assert STATIC_TOKEN not in written
-            assert JWT_BEGINNING not in written
+            assert not SECRETS.search(written), "a token, a code or a secret was logged"
 
 
 def free_port() -> int:

@@ -590,3 +590,27 @@ async def test_a_key_that_is_withdrawn_ends_its_tokens(app: Starlette, issuer: F
     issuer.clock.forward(301)
     await post(app, issuer.token(key=rsa_key("new"), headers={"kid": "jwk-live-new"}), call("free"))
     assert (await post(app, token, call("free"))).status == 401
+
+
+@pytest.mark.parametrize("path", ["/oauth", "/oauthx/y", "/mcp", "/x/oauth/"])
+async def test_only_pages_judge_origins_by_themselves(app: Starlette, path: str) -> None:
+    for origin in ("null", "https://evil.example"):
+        assert (await request(app, "POST", path, headers=[("origin", origin)])).status == 403
+    pages = await request(app, "POST", "/oauth/login/x", headers=[("origin", "https://evil.example")])
+    assert (pages.status, "access-control-allow-origin" in pages.headers) == (403, False)
+    assert b"This form is not from here" in pages.body
+
+
+async def test_a_disconnected_application_is_out(issuer: FakeIssuer) -> None:
+    issuer.answers[f"/v1/users/{USER_ID}/connected_apps"] = lambda _: httpx.Response(200, json={"connected_apps": []})
+    async with started(issuer, stytch_revocation_seconds=60) as app:
+        answer = await request(app, "POST", "/mcp", headers=[bearer(issuer.token())])
+    assert (answer.status, answer.challenge["error"]) == (401, "invalid_token")
+
+
+def test_without_stytch_nothing_is_asked_about_connections(issuer: FakeIssuer) -> None:
+    create_app(
+        settings(stytch_revocation_seconds=60, auth_issuers="oidc", oidc_issuer=DOMAIN, stytch_secret=None),
+        probe.SERVER,
+        client=issuer.client,
+    )

@@ -23,7 +23,7 @@ from mcp.shared.auth import OAuthClientMetadata
 
 from stytch_mcp_kit.local.config import PROJECT_ID, SECRET
 from stytch_mcp_kit.local.registration import MAX_BYTES
-from tests.sdk_client import REDIRECT_URI, Memory, Mode, connect
+from tests.sdk_client import REDIRECT_URI, Memory, Mode, call_as, connect
 from tests.servers import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
@@ -170,19 +170,18 @@ async def client_of(dev: dict[str, Any], client_metadata_url: str, memory: Memor
             yield http
 
 
-async def call_whoami(dev: dict[str, Any], url: str, memory: Memory, mode: Mode = "auto") -> dict[str, Any]:
-    """Log in with the document at `url` and call a tool."""
+async def log_in_and_call(dev: dict[str, Any], url: str, memory: Memory, mode: Mode = "auto") -> dict[str, Any]:
+    """Log in with the document at `url`, call a tool, and return whose token that was."""
     async with client_of(dev, url, memory) as http, connect(dev["mcp_url"], http, mode) as client:
-        result = await client.call_tool("whoami")
-    content: dict[str, Any] = result.structured_content or {}
-    return content
+        claims = await call_as(client, memory)
+    return {name: claims[name] for name in ("sub", "client_id")}
 
 
 async def refusal(dev: dict[str, Any], url: str) -> Refused:
     """Log in with the document at `url`, which must end in this error for the client, and with no token."""
     memory = Memory()
     with pytest.RaisesGroup(Refused, allow_unwrapped=True, flatten_subgroups=True) as caught:
-        await call_whoami(dev, url, memory)
+        await log_in_and_call(dev, url, memory)
     assert memory.tokens is None
     error: BaseException = caught.value
     while isinstance(error, BaseExceptionGroup):
@@ -197,14 +196,14 @@ async def test_a_published_client_logs_in_and_calls(stytch: dict[str, Any], publ
     memory = Memory()
     async with httpx.AsyncClient(auth=(PROJECT_ID, SECRET), base_url=stytch["issuer"], trust_env=False) as api:
         await api.delete("/_test/requests")
-        who = await call_whoami(stytch, publisher.url, memory, mode)
+        who = await log_in_and_call(stytch, publisher.url, memory, mode)
         requests = (await api.get("/_test/requests")).json()["requests"]
         app = (await api.get(f"/v1/connected_apps/clients/{who['client_id']}")).json()["connected_app"]
     assert "/v1/oauth2/register" not in [request["path"] for request in requests]
     assert memory.client_info is not None
     assert memory.client_info.client_id == publisher.url
     assert who["client_id"].startswith("connected-app-test-")
-    assert who["subject"].startswith("user-test-")
+    assert who["sub"].startswith("user-test-")
     assert app["client_id_metadata_url"] == publisher.url
     assert (app["client_name"], app["client_type"]) == ("Published client", "third_party_public")
     assert app["redirect_urls"] == [REDIRECT_URI]
@@ -214,7 +213,7 @@ async def test_it_is_the_same_app_the_next_time_and_after_a_refresh(
     stytch: dict[str, Any], publisher: Publisher
 ) -> None:
     memory = Memory()
-    first = await call_whoami(stytch, publisher.url, memory)
+    first = await log_in_and_call(stytch, publisher.url, memory)
     assert memory.tokens is not None
     fields = {
         "grant_type": "refresh_token",
@@ -225,9 +224,9 @@ async def test_it_is_the_same_app_the_next_time_and_after_a_refresh(
         answer = await http.post(f"{stytch['issuer']}/v1/oauth2/token", data=fields)
     assert answer.status_code == 200, answer.text
     memory.tokens.access_token = answer.json()["access_token"]
-    assert await call_whoami(stytch, publisher.url, memory) == first
+    assert await log_in_and_call(stytch, publisher.url, memory) == first
     assert publisher.asked == 1, "a refresh needs no document"
-    assert await call_whoami(stytch, publisher.url, Memory()) == first
+    assert await log_in_and_call(stytch, publisher.url, Memory()) == first
     assert publisher.asked == 2
 
 
@@ -267,7 +266,7 @@ async def test_what_is_no_json_object_is_refused(stytch: dict[str, Any], publish
 
 async def test_a_document_may_be_large_and_not_larger(stytch: dict[str, Any], publisher: Publisher) -> None:
     publisher.body = publisher.body.ljust(MAX_BYTES)
-    assert await call_whoami(stytch, publisher.url, Memory())
+    assert await log_in_and_call(stytch, publisher.url, Memory())
     publisher.body += b" "
     refused = await refusal(stytch, publisher.url)
     assert (refused.status, refused.error) == (400, MISCONFIGURED)
@@ -329,7 +328,7 @@ async def test_http_is_refused_by_the_client_and_by_stytch(
 ) -> None:
     plain = publisher.url.replace("https://", "http://")
     with pytest.raises(ValueError, match="must be a valid HTTPS URL"):
-        await call_whoami(stytch, plain, Memory())
+        await log_in_and_call(stytch, plain, Memory())
     switch(cimd_allow_http=False)
     query = {"client_id": plain, "redirect_uri": REDIRECT_URI, "response_type": "code", "scope": "openid"}
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -342,7 +341,7 @@ async def test_where_stytch_does_not_offer_it_the_client_registers(
 ) -> None:
     switch(cimd_enabled=False)
     memory = Memory()
-    who = await call_whoami(stytch, publisher.url, memory)
+    who = await log_in_and_call(stytch, publisher.url, memory)
     assert memory.client_info is not None
     assert memory.client_info.client_id == who["client_id"]
     assert publisher.asked == 0
@@ -352,4 +351,4 @@ async def test_a_client_that_mends_its_document_is_let_in(stytch: dict[str, Any]
     publisher.publish(redirect_uris=[])
     await refusal(stytch, publisher.url)
     publisher.publish()
-    assert (await call_whoami(stytch, publisher.url, Memory()))["subject"]
+    assert (await log_in_and_call(stytch, publisher.url, Memory()))["sub"]

@@ -13,7 +13,7 @@ from mcp.shared.auth import OAuthClientInformationFull
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from stytch_mcp_kit.local.config import PROJECT_ID, SECRET
-from tests.sdk_client import REDIRECT_URI, Browser, Memory, Mode, connect, http_client, logged_in
+from tests.sdk_client import REDIRECT_URI, Browser, Memory, Mode, call_as, connect, http_client, logged_in
 from tests.servers import STATIC_TOKEN, package
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
@@ -25,14 +25,11 @@ MODES: list[Mode] = ["auto", "legacy"]
 async def test_a_client_registers_logs_in_and_calls(dev: dict[str, Any], mode: Mode) -> None:
     memory = Memory()
     async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http, mode) as client:
-        tools = await client.list_tools()
-        who = await client.call_tool("whoami")
-    assert {tool.name for tool in tools.tools} >= {"whoami", "search", "fetch"}
-    assert who.structured_content is not None
-    assert who.structured_content["issuer"] == dev["issuer"]
-    assert who.structured_content["subject"].startswith("user-test-")
+        who = await call_as(client, memory)
+    assert who["iss"] == dev["issuer"]
+    assert who["sub"].startswith("user-test-")
     assert memory.client_info is not None
-    assert who.structured_content["client_id"] == memory.client_info.client_id
+    assert who["client_id"] == memory.client_info.client_id
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -168,9 +165,9 @@ async def test_a_revoked_application_is_out_when_its_token_ends(dev: dict[str, A
 async def test_a_disconnected_application_asks_again(dev: dict[str, Any]) -> None:
     memory = Memory()
     async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
-        who = (await client.call_tool("whoami")).structured_content or {}
+        who = await call_as(client, memory)
     assert memory.tokens is not None
-    apps = f"/v1/users/{who['subject']}/connected_apps"
+    apps = f"/v1/users/{who['sub']}/connected_apps"
     auth = httpx.BasicAuth(PROJECT_ID, SECRET)
     async with httpx.AsyncClient(base_url=dev["issuer"], auth=auth) as stytch:
         listed = (await stytch.get(apps)).json()["connected_apps"]
@@ -179,7 +176,8 @@ async def test_a_disconnected_application_asks_again(dev: dict[str, Any]) -> Non
     old = memory.tokens.refresh_token
     memory.tokens.access_token = "gone"
     async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
-        assert (await client.call_tool("whoami")).structured_content == who
+        again = await call_as(client, memory)
+    assert (again["sub"], again["client_id"]) == (who["sub"], who["client_id"])
     assert memory.tokens.refresh_token != old
 
 
@@ -214,7 +212,7 @@ async def test_a_confidential_client_known_beforehand_logs_in(dev: dict[str, Any
         issuer=dev["issuer"],
     )
     async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
-        who = (await client.call_tool("whoami")).structured_content or {}
+        who = await call_as(client, memory)
     assert who["client_id"] == app["client_id"]
 
 

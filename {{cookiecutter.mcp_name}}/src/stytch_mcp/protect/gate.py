@@ -28,6 +28,8 @@ from stytch_mcp.protect.scopes import ScopePolicy
 
 MCP_PATH = "/mcp"
 HEALTH_PATHS = ("/health", "/ready")
+# Pages for people, which judge by themselves where their forms come from; no other origin may read them.
+PAGES = "/oauth/"
 METHODS = "GET, POST, DELETE, OPTIONS"
 PREFLIGHT_SECONDS = 600
 UNAUTHORIZED = 401
@@ -105,7 +107,8 @@ class Gate:
 
         The documents under /.well-known are for everyone, so browsers may read them from anywhere.
         """
-        if origins and not is_public(scope) and (len(origins) > 1 or not self._is_allowed(origins[0])):
+        judged = origins and not is_public(scope) and not is_page(scope)
+        if judged and (len(origins) > 1 or not self._is_allowed(origins[0])):
             raise Refused(reasons.WRONG_ORIGIN, f"Origin is {', '.join(origins)[:100]!r}")
 
     def _is_allowed(self, origin: str) -> bool:
@@ -114,7 +117,7 @@ class Gate:
     def _with_cors(self, scope: Scope, origins: list[str], send: Send) -> Send:
         if is_public(scope):
             allowed = "*"
-        elif origins and self._is_allowed(origins[0]):
+        elif origins and self._is_allowed(origins[0]) and not is_page(scope):
             allowed = origins[0]
         else:
             return send
@@ -187,6 +190,12 @@ def is_public(scope: Scope) -> bool:
     """Whether a request is for a document that anyone may read."""
     path: str = scope["path"]
     return path.startswith("/.well-known/")
+
+
+def is_page(scope: Scope) -> bool:
+    """Whether a request is for a page of the sign-in."""
+    path: str = scope["path"]
+    return path.startswith(PAGES)
 
 
 def header(scope: Scope, name: bytes) -> list[str]:

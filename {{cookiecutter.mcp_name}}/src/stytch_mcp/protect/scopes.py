@@ -16,12 +16,14 @@ SCOPE_NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 class Scope:
     """One OAuth scope (RFC 6749 section 3.3) of this server.
 
-    `description` is what a person reads on the consent page; `implies` are the scopes that this one includes.
+    `description` is what a person reads on the consent page, `changes` whether it lets change things; `implies` are the
+    scopes that this one includes.
     """
 
     name: str
     description: str
     implies: tuple[Scope, ...] = ()
+    changes: bool = False
 
 
 def needs(*scopes: Scope) -> dict[str, Any]:

@@ -1,0 +1,278 @@
+"""`dev`: the server, the local Stytch and the owner's upstream stand-in, together on loopback."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.abc
+import click
+import httpx
+import uvicorn
+
+from stytch_mcp_kit.local import Config, create_app
+from stytch_mcp_kit.local.config import DEFAULT_USERS, FIXED_CODE, PROJECT_ID, PUBLIC_TOKEN, SECRET
+from stytch_mcp_kit.ports import HOST, Reservation, reserve
+
+if TYPE_CHECKING:
+    from stytch_mcp.app import ServerDefinition
+
+STYTCH, UPSTREAM = "local Stytch", "upstream stand-in"
+UPSTREAM_TOKEN = "local-upstream-token"
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.05
+STOP_SECONDS = 10.0
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
+STDERR = 2
+
+
+def run(server: "ServerDefinition", package: str, port: int, auto_approve: bool, as_json: bool) -> None:
+    """Start everything, say when it is ready, and block until Ctrl-C or SIGTERM ends it all.
+
+    `port`: the server's; local Stytch and the upstream take the next two. 0: any free ones.
+    Raises `click.ClickException` when a port is taken or a part stops by itself.
+    """
+    root = project_root(package)
+    upstream = (root / "local" / "app.py").is_file()
+    ports = reserve(port, [server.name, STYTCH, *([UPSTREAM] if upstream else [])])
+    plan = Plan(server, package, root, ports, auto_approve or not has_sign_in_page(), as_json)
+    try:
+        problem = anyio.run(serve, plan)
+    finally:
+        for reservation in ports.values():
+            reservation.close()
+    if problem:
+        raise click.ClickException(problem)
+
+
+def has_sign_in_page() -> bool:
+    """Whether the runtime brings the page that Stytch sends people to; otherwise local Stytch lets them in itself."""
+    return all(importlib.util.find_spec(name) is not None for name in ("stytch_mcp", "stytch_mcp.signin"))
+
+
+def project_root(package: str) -> Path:
+    """The directory that holds `src/<package>`."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise click.ClickException(f"The package {package} cannot be imported.")
+    return Path(spec.origin).resolve().parents[2]
+
+
+@dataclass
+class Plan:
+    """What is started where."""
+
+    server: "ServerDefinition"
+    package: str
+    root: Path
+    ports: dict[str, Reservation]
+    auto_approve: bool
+    as_json: bool
+
+    def url(self, part: str) -> str:
+        return f"http://{HOST}:{self.ports[part].port}"
+
+    @property
+    def public_url(self) -> str:
+        return self.url(self.server.name)
+
+    @property
+    def issuer(self) -> str:
+        return self.url(STYTCH)
+
+    @property
+    def upstream(self) -> str | None:
+        return self.url(UPSTREAM) if UPSTREAM in self.ports else None
+
+    def stytch(self) -> Config:
+        page = f"{self.issuer}/_test/authorize" if self.auto_approve else f"{self.public_url}/oauth/authorize"
+        return Config(
+            domain=self.issuer,
+            authorization_url=page,
+            scopes={scope.name: scope.description for scope in self.server.scopes},
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The server's: what the caller has set stays, except where and with whom it runs."""
+        defaults = {
+            "SCOPE_MODE": "custom",
+            "ALLOWED_EMAIL_DOMAINS": "example.com",
+            "LOG_FORMAT": "json" if self.as_json else "text",
+            "UPSTREAM_TOKEN": UPSTREAM_TOKEN,
+        }
+        fixed = {
+            "PUBLIC_URL": self.public_url,
+            "HOST": HOST,
+            "PORT": str(self.ports[self.server.name].port),
+            "STYTCH_PROJECT_ID": PROJECT_ID,
+            "STYTCH_SECRET": SECRET,
+            "STYTCH_PUBLIC_TOKEN": PUBLIC_TOKEN,
+            "STYTCH_DOMAIN": self.issuer,
+        }
+        if self.upstream:
+            fixed["UPSTREAM_URL"] = self.upstream
+        return {**defaults, **os.environ, **fixed}
+
+    def commands(self) -> dict[str, list[str]]:
+        """The parts that run as processes of their own."""
+        python = [sys.executable, "-m"]
+        commands = {}
+        if self.upstream:
+            where = ["--host", HOST, "--port", str(self.ports[UPSTREAM].port), "--app-dir", str(self.root)]
+            factory = ["uvicorn", "--factory", "local.app:create_app", "--log-level", "warning"]
+            commands[UPSTREAM] = [*python, *factory, *where]
+        mine = self.root / "local" / "dev.env"
+        env_file = str(mine) if mine.is_file() else os.devnull
+        commands[self.server.name] = [*python, self.package, "serve", "--env-file", env_file]
+        return commands
+
+
+@dataclass
+class Ending:
+    """Why everything ends: `problem` is None when somebody asked for it. The first reason counts."""
+
+    problem: str | None = None
+    event: anyio.Event = field(default_factory=anyio.Event)
+
+    def now(self, problem: str | None = None) -> None:
+        if not self.event.is_set():
+            self.problem = problem
+            self.event.set()
+
+
+class StytchServer(uvicorn.Server):
+    """uvicorn that leaves signals to `dev`."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(plan: Plan) -> str | None:
+    """Run until something ends it; the problem if that was one."""
+    ending = Ending()
+    stytch = StytchServer(
+        uvicorn.Config(create_app(plan.stytch()), lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
+    )
+    children: dict[str, anyio.abc.Process] = {}
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(watch_signals, ending)
+        served = anyio.Event()
+        tasks.start_soon(serve_stytch, stytch, plan.ports[STYTCH], ending, served)
+        try:
+            for part, command in plan.commands().items():
+                plan.ports[part].leave_to_child()
+                children[part] = await anyio.open_process(
+                    command,
+                    stdin=None,
+                    stdout=STDERR,
+                    stderr=None,
+                    env=plan.environment(),
+                    start_new_session=True,
+                )
+                tasks.start_soon(watch_child, part, children[part], ending)
+            tasks.start_soon(announce, plan, ending)
+            await ending.event.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await stop(list(children.values()))
+                stytch.should_exit = True
+                await served.wait()
+            tasks.cancel_scope.cancel()
+    return ending.problem
+
+
+async def watch_signals(ending: Ending, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    with anyio.open_signal_receiver(*SIGNALS) as signals:
+        task_status.started()
+        async for _ in signals:
+            ending.now()
+
+
+async def serve_stytch(stytch: StytchServer, port: Reservation, ending: Ending, served: anyio.Event) -> None:
+    try:
+        await stytch.serve(sockets=[port.socket])
+        ending.now(f"{STYTCH} stopped by itself.")
+    finally:
+        served.set()
+
+
+async def watch_child(part: str, process: anyio.abc.Process, ending: Ending) -> None:
+    status = await process.wait()
+    ending.now(f"{part} stopped by itself with status {status}; its own words are above.")
+
+
+async def stop(children: list[anyio.abc.Process]) -> None:
+    """End all children: SIGTERM to each, and SIGKILL to whoever does not follow."""
+    for process in children:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+    with anyio.move_on_after(STOP_SECONDS):
+        for process in children:
+            await process.wait()
+    for process in children:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def announce(plan: Plan, ending: Ending) -> None:
+    """Print the panel, or with `--json` the one line, as soon as everything answers."""
+    ready = f"{plan.public_url}/ready"
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+        with anyio.move_on_after(READY_SECONDS):
+            if plan.upstream:
+                await answers(http, plan.upstream, any_status=True)
+            await answers(http, ready)
+            click.echo(line(plan) if plan.as_json else panel(plan))
+            return
+    ending.now(f"{ready} was not 200 within {READY_SECONDS:.0f} seconds.")
+
+
+async def answers(http: httpx.AsyncClient, url: str, any_status: bool = False) -> None:
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            response = await http.get(url)
+            if any_status or response.status_code == 200:
+                return
+        await anyio.sleep(POLL_SECONDS)
+
+
+def line(plan: Plan) -> str:
+    urls = {
+        "mcp_url": f"{plan.public_url}/mcp",
+        "issuer": plan.issuer,
+        "test_controls": f"{plan.issuer}/_test",
+        "upstream": plan.upstream,
+    }
+    return json.dumps(urls)
+
+
+def panel(plan: Plan) -> str:
+    name, mcp_url = plan.server.name, f"{plan.public_url}/mcp"
+    email = DEFAULT_USERS[0].email
+    who = f"{email}, without being asked" if plan.auto_approve else f"{email}, code {FIXED_CODE}"
+    rows = [
+        (f"{name} is protected and ready", mcp_url),
+        (f"{STYTCH} (issuer)", plan.issuer),
+        *([(UPSTREAM, plan.upstream)] if plan.upstream else []),
+        ("log in as", who),
+    ]
+    width = max(len(label) for label, _ in rows) + 8
+    commands = [
+        ("Connect", f"claude mcp add --transport http {name.removesuffix('-mcp')} {mcp_url}"),
+        ("", f"npx @modelcontextprotocol/inspector --cli {mcp_url} --transport http --method tools/list"),
+    ]
+    if importlib.util.find_spec("stytch_mcp_kit.check"):
+        commands.append(("Check", f"{name} check {mcp_url}"))
+    commands.append(("Stop", "Ctrl-C"))
+    lines = [f"{label:<{width}}{value}" for label, value in rows]
+    return "\n".join(["", *lines, "", *(f"{label:<10}{command}" for label, command in commands), ""])

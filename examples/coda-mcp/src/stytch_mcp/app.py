@@ -1,0 +1,206 @@
+"""The one place where the parts are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import structlog
+from mcp.server.mcpserver import MCPServer
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stytch_mcp.health import Health
+from stytch_mcp.protect import issuers
+from stytch_mcp.protect.bearer import BearerTokens
+from stytch_mcp.protect.gate import MCP_PATH, Authenticate, Gate
+from stytch_mcp.protect.issuers import Issuer, Principal
+from stytch_mcp.protect.keys import Keys
+from stytch_mcp.protect.metadata import (
+    AUTHORIZATION_SERVER,
+    MAX_AGE_SECONDS,
+    PROTECTED_RESOURCE,
+    IssuerMetadata,
+    protected_resource,
+    to_bytes,
+)
+from stytch_mcp.protect.policy import AccessPolicy
+from stytch_mcp.protect.remote import Clock, Unavailable
+from stytch_mcp.protect.scopes import Scope, ScopePolicy, ScopeTable
+from stytch_mcp.protect.subjects import Subjects
+from stytch_mcp.protect.verifier import Verifier
+from stytch_mcp.protocol import Endpoint
+from stytch_mcp.settings import Settings
+
+log = structlog.get_logger("stytch_mcp.app")
+
+
+@dataclass(frozen=True)
+class ServerDefinition:
+    """What a server's owner defines.
+
+    `build(settings)` is entered when the process starts and left when it ends: clients of the upstream API are opened
+    there once and shared by all requests. `scopes` in the order in which they are shown; the first is the basic one.
+    """
+
+    name: str
+    title: str
+    scopes: tuple[Scope, ...]
+    settings: type[Settings]
+    build: Callable[[Any], AbstractAsyncContextManager[MCPServer[Any]]]
+
+
+def create_app(
+    settings: Settings,
+    server: ServerDefinition,
+    *,
+    client: httpx.AsyncClient | None = None,
+    now: Clock = time.time,
+    clock: Clock = time.monotonic,
+) -> Starlette:
+    """The ASGI application.
+
+    `client` asks issuers and Stytch; `now` is seconds since the epoch, `clock` monotonic. All three can be replaced.
+    """
+    http = client or httpx.AsyncClient(headers={"User-Agent": server.name})
+    accepted = [_PRESETS[name](settings) for name in settings.auth_issuers]
+    metadata = {issuer.name: IssuerMetadata(issuer, http, clock) for issuer in accepted}
+    keys = {issuer.name: Keys(issuer, metadata[issuer.name], http, clock) for issuer in accepted}
+    scopes = _scopes(settings, server)
+    health = Health([(issuer, keys[issuer.name], metadata[issuer.name]) for issuer in accepted], clock=clock)
+    endpoint = Endpoint(resource=settings.mcp_url, scopes=scopes, max_body_bytes=settings.max_body_bytes)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(http)
+            mcp_server = await stack.enter_async_context(server.build(settings))
+            await stack.enter_async_context(endpoint.run(mcp_server))
+            app.state.stop_listening = endpoint.stop_listening
+            watch = asyncio.get_running_loop().create_task(health.watch())
+            stack.callback(watch.cancel)
+            for warning in settings.warnings():
+                log.warning("settings", detail=warning)
+            yield
+
+    app = Starlette(
+        routes=[
+            Route("/health", health.health),
+            Route("/ready", health.readiness),
+            *_metadata_routes(settings, server, accepted, metadata[accepted[0].name], scopes),
+        ],
+        middleware=[
+            Middleware(
+                Gate,
+                mcp=endpoint,
+                public_url=settings.url,
+                authenticate=_authenticate(settings, accepted, keys, http, now=now, clock=clock),
+                scopes=scopes,
+                max_body_bytes=settings.max_body_bytes,
+                allowed_origins=frozenset(settings.allowed_origins),
+            )
+        ],
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _stytch(settings: Settings) -> Issuer:
+    assert settings.stytch_domain is not None
+    assert settings.stytch_project_id is not None
+    audience = {"project": settings.stytch_project_id, "resource": settings.mcp_url}
+    return issuers.stytch(settings.stytch_domain, audience.get(settings.stytch_audience, settings.stytch_audience))
+
+
+def _oidc(settings: Settings) -> Issuer:
+    assert settings.oidc_issuer is not None
+    return issuers.oidc(settings.oidc_issuer, settings.oidc_audience or settings.mcp_url)
+
+
+_PRESETS: dict[str, Callable[[Settings], Issuer]] = {"stytch": _stytch, "oidc": _oidc}
+
+
+def _scopes(settings: Settings, server: ServerDefinition) -> ScopePolicy:
+    custom = settings.scope_mode == "custom"
+    default = (server.scopes[0].name,) if custom else ()
+    return ScopePolicy(
+        ScopeTable(server.scopes),
+        required=settings.required_scopes or default,
+        basic=("openid",),
+        per_tool=custom,
+    )
+
+
+def _authenticate(
+    settings: Settings,
+    accepted: list[Issuer],
+    keys: dict[str, Keys],
+    http: httpx.AsyncClient,
+    *,
+    now: Clock,
+    clock: Clock,
+) -> Authenticate:
+    bearer = BearerTokens(settings.bearer_tokens, now)
+    verifier = Verifier([(issuer, keys[issuer.name]) for issuer in accepted], now=now, clock=clock)
+    policy = AccessPolicy(settings.rules, _subjects(settings, http, clock))
+
+    async def authenticate(token: str) -> Principal:
+        principal = bearer.find(token)
+        if principal is None:
+            principal = await verifier.verify(token)
+            await policy.admit(principal)
+        return principal
+
+    return authenticate
+
+
+def _subjects(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Subjects | None:
+    if "stytch" not in settings.auth_issuers or settings.stytch_secret is None:
+        return None
+    assert settings.stytch_domain is not None
+    assert settings.stytch_project_id is not None
+    return Subjects(
+        http,
+        domain=settings.stytch_domain,
+        project_id=settings.stytch_project_id,
+        secret=settings.stytch_secret.get_secret_value(),
+        clock=clock,
+    )
+
+
+def _metadata_routes(
+    settings: Settings,
+    server: ServerDefinition,
+    accepted: list[Issuer],
+    first: IssuerMetadata,
+    scopes: ScopePolicy,
+) -> list[Route]:
+    cache = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
+    document = to_bytes(
+        protected_resource(resource=settings.mcp_url, issuers=accepted, scopes=scopes.basic, name=server.title)
+    )
+
+    async def resource(_: Request) -> Response:
+        return Response(document, headers=cache, media_type="application/json")
+
+    async def authorization_server(_: Request) -> Response:
+        try:
+            metadata = await first.get()
+        except Unavailable as error:
+            answer = {"error": "temporarily_unavailable", "error_description": "The authorization server is down."}
+            return JSONResponse(answer, 503, {"Retry-After": str(error.retry_after)})
+        return Response(metadata.body, headers=cache, media_type="application/json")
+
+    routes = [Route(PROTECTED_RESOURCE + MCP_PATH, resource), Route(PROTECTED_RESOURCE, resource)]
+    if settings.serve_as_metadata:
+        routes.append(Route(AUTHORIZATION_SERVER, authorization_server))
+    return routes

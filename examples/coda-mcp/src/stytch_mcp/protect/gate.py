@@ -1,0 +1,250 @@
+"""Everything that is answered before MCP sees a request: pure ASGI, in one order for all methods and revisions.
+
+Health -> Host -> Origin -> CORS preflight -> token and policy -> body limit -> scopes. No byte of a body is read
+before the token is accepted.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stytch_mcp.protect import reasons
+from stytch_mcp.protect.issuers import Principal
+from stytch_mcp.protect.metadata import PROTECTED_RESOURCE
+from stytch_mcp.protect.origins import PublicUrl
+from stytch_mcp.protect.reasons import Refused
+from stytch_mcp.protect.scopes import ScopePolicy
+
+MCP_PATH = "/mcp"
+HEALTH_PATHS = ("/health", "/ready")
+METHODS = "GET, POST, DELETE, OPTIONS"
+PREFLIGHT_SECONDS = 600
+UNAUTHORIZED = 401
+REQUEST_HEADERS = (
+    "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, MCP-Session-Id, Mcp-Method, Mcp-Name"
+)
+RESPONSE_HEADERS = "WWW-Authenticate, MCP-Session-Id, Retry-After, X-Request-Id"
+
+PRINCIPAL = "stytch_mcp.principal"
+MESSAGE = "stytch_mcp.message"
+
+Authenticate = Callable[[str], Awaitable[Principal]]
+
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": METHODS,
+    "Access-Control-Allow-Headers": REQUEST_HEADERS,
+    "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+}
+
+log = structlog.get_logger("stytch_mcp.gate")
+
+
+class Disconnected(Exception):
+    """The client went away before its request was complete."""
+
+
+@dataclass
+class Gate:
+    """ASGI middleware, and the only way to the endpoint `mcp`: no route leads there.
+
+    `authenticate` turns a bearer string into an admitted principal or raises Refused. An accepted request carries its
+    `Principal` as `scope[PRINCIPAL]` and the parsed JSON-RPC message, if there is one, as `scope[MESSAGE]`. `refusals`
+    counts by reason code.
+    """
+
+    app: ASGIApp
+    mcp: ASGIApp
+    public_url: PublicUrl
+    authenticate: Authenticate
+    scopes: ScopePolicy
+    max_body_bytes: int
+    allowed_origins: frozenset[str] = frozenset()
+    refusals: Counter[str] = field(default_factory=Counter)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            self._check_host(headers)
+            send = self._with_cors(scope, headers, send)
+            self._check_origin(scope, headers)
+            if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+                await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send)
+                return
+            if is_mcp(scope):
+                scope[PRINCIPAL] = principal = await self.authenticate(bearer_token(scope, headers))
+                if scope["method"] == "POST":
+                    receive = await self._check_message(scope, headers, receive, principal)
+        except Refused as refused:
+            await self._refuse(scope, refused)(scope, receive, send)
+            return
+        except Disconnected:
+            return
+        await (self.mcp if is_mcp(scope) else self.app)(scope, receive, send)
+
+    def _check_host(self, headers: Headers) -> None:
+        if not self.public_url.is_host(headers.getlist("host")):
+            raise Refused(reasons.WRONG_HOST, f"Host is {headers.get('host', '')[:100]!r}")
+
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        """MCP, Streamable HTTP, "Security": an Origin that is present and not allowed is refused.
+
+        The documents under /.well-known are for everyone, so browsers may read them from anywhere.
+        """
+        origins = headers.getlist("origin")
+        if not is_public(scope) and (len(origins) > 1 or not all(map(self._is_allowed, origins))):
+            raise Refused(reasons.WRONG_ORIGIN, f"Origin is {', '.join(origins)[:100]!r}")
+
+    def _is_allowed(self, origin: str) -> bool:
+        return origin == self.public_url.origin or origin in self.allowed_origins
+
+    def _with_cors(self, scope: Scope, headers: Headers, send: Send) -> Send:
+        origin = headers.get("origin")
+        if is_public(scope):
+            allowed = "*"
+        elif origin is not None and self._is_allowed(origin):
+            allowed = origin
+        else:
+            return send
+
+        async def send_with_cors(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer["Access-Control-Allow-Origin"] = allowed
+                answer["Access-Control-Expose-Headers"] = RESPONSE_HEADERS
+                answer.add_vary_header("Origin")
+            await send(message)
+
+        return send_with_cors
+
+    async def _check_message(self, scope: Scope, headers: Headers, receive: Receive, principal: Principal) -> Receive:
+        body = await read_body(headers, receive, self.max_body_bytes)
+        scope[MESSAGE] = message = parse_message(body)
+        needed = self.scopes.of_message(message.get("method"), message.get("params"))
+        if not self.scopes.allows(principal.scopes, needed):
+            raise Refused(
+                reasons.INSUFFICIENT_SCOPE,
+                f"needs {' '.join(needed)!r}, has {' '.join(sorted(principal.scopes))!r}",
+                issuer=principal.issuer,
+                client_id=principal.client_id,
+                scopes=needed,
+            )
+        return replay(body, receive)
+
+    def _refuse(self, scope: Scope, refused: Refused) -> Response:
+        reason = refused.reason
+        request_id = secrets.token_hex(8)
+        self.refusals[reason.code] += 1
+        log.info(
+            "refused",
+            reason=reason.code,
+            detail=refused.detail,
+            issuer=refused.issuer,
+            client_id=refused.client_id,
+            method=scope["method"],
+            # Of any other path nothing is written down: somebody may have put a token there.
+            path=MCP_PATH if is_mcp(scope) else "(other)",
+            request_id=request_id,
+            status=reason.status,
+        )
+        answer = {"error": reason.error or reason.code, "error_description": reason.description}
+        response = JSONResponse(answer, reason.status, {"Cache-Control": "no-store", "X-Request-Id": request_id})
+        if reason.status == UNAUTHORIZED or reason.error == "insufficient_scope":
+            response.headers["WWW-Authenticate"] = self._challenge(refused)
+        if refused.retry_after is not None:
+            response.headers["Retry-After"] = str(refused.retry_after)
+        return response
+
+    def _challenge(self, refused: Refused) -> str:
+        """RFC 6750 section 3 with RFC 9728 section 5.1; no `error` when there was no token at all."""
+        parameters = {"resource_metadata": f"{self.public_url.origin}{PROTECTED_RESOURCE}{MCP_PATH}"}
+        parameters["scope"] = " ".join(refused.scopes or self.scopes.basic)
+        if refused.reason.error is not None:
+            parameters["error"] = refused.reason.error
+            parameters["error_description"] = refused.reason.description
+        return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+
+
+def is_mcp(scope: Scope) -> bool:
+    """Whether a request is for the MCP endpoint; a closing slash makes no difference."""
+    path: str = scope["path"]
+    return path.rstrip("/") == MCP_PATH
+
+
+def is_public(scope: Scope) -> bool:
+    """Whether a request is for a document that anyone may read."""
+    path: str = scope["path"]
+    return path.startswith("/.well-known/")
+
+
+def bearer_token(scope: Scope, headers: Headers) -> str:
+    """The token of the one `Authorization: Bearer` header (RFC 6750 section 2.1). Raises Refused."""
+    query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    if any(name == "access_token" for name, _ in query):
+        raise Refused(reasons.TOKEN_IN_QUERY)
+    values = headers.getlist("authorization")
+    if not values:
+        raise Refused(reasons.NO_TOKEN)
+    if len(values) > 1:
+        raise Refused(reasons.REPEATED_HEADER, f"{len(values)} Authorization headers")
+    scheme, _, token = values[0].strip().partition(" ")
+    if scheme.lower() != "bearer":
+        # The scheme itself is not written down: without one, the token stands in its place.
+        raise Refused(reasons.NO_TOKEN, "the scheme is not Bearer")
+    return token.strip()
+
+
+async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises Refused (413) as soon as it is known to be over the limit."""
+    announced = headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
+        raise Refused(reasons.BODY_TOO_LARGE, f"content-length {announced[:20]}")
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise Refused(reasons.BODY_TOO_LARGE, f"more than {limit} bytes")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def parse_message(body: bytes) -> dict[str, Any]:
+    """The JSON-RPC message, or nothing: what is not one request is for the SDK to answer.
+
+    Raises Refused (400) for what this parser does not read: another parser behind it must not be more tolerant.
+    """
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refused(reasons.NOT_JSON) from None
+    return message if isinstance(message, dict) else {}
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives a body that was already read, then whatever comes next."""
+    pending = True
+
+    async def receive_again() -> Message:
+        nonlocal pending
+        if pending:
+            pending = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return receive_again

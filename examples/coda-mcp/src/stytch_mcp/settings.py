@@ -1,0 +1,301 @@
+"""Every environment variable, once: name, type, default, help. One report lists all that is wrong.
+
+A server's own settings are fields of a subclass (`UpstreamSettings` in its `upstream.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from stytch_mcp.protect.bearer import BearerToken
+from stytch_mcp.protect.origins import PublicUrl, is_address, origin
+from stytch_mcp.protect.policy import AccessRules, fold
+from stytch_mcp.protect.scopes import SCOPE_NAME
+
+_PROJECT_ID = re.compile(r"project-(test|live)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _each(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda values: tuple(check(value) for value in values))
+
+
+def _listen_address(value: str) -> str:
+    if value != "localhost" and not is_address(value):
+        raise ValueError("is not an IP address, for example 127.0.0.1 or 0.0.0.0")
+    return value
+
+
+def _credential(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not (text.isascii() and text.isprintable()) or text != text.strip():
+        raise ValueError("has characters that no HTTP header can carry")
+    return value
+
+
+def _project_id(value: str) -> str:
+    if not _PROJECT_ID.fullmatch(value):
+        raise ValueError("is not a project ID: project-live-... or project-test-..., from the Stytch dashboard")
+    return value
+
+
+def _stytch_domain(value: str) -> str:
+    if value.endswith("/"):
+        raise ValueError('ends with "/". Stytch\'s issuer never does, and clients compare it byte by byte')
+    return origin(value)
+
+
+def _issuer(value: str) -> str:
+    """An issuer identifier (RFC 8414 section 2): like an origin, with a path if it has one."""
+    scheme, separator, rest = value.partition("://")
+    authority, _, path = rest.partition("/")
+    origin(f"{scheme}{separator}{authority}")
+    if not path.isprintable() or any(character in path for character in " ?#"):
+        raise ValueError("has a query, a fragment or a space, which no issuer has (RFC 8414)")
+    return value
+
+
+def _scope(value: str) -> str:
+    if not SCOPE_NAME.fullmatch(value):
+        raise ValueError(f"has {value!r}, which is not a scope name")
+    return value
+
+
+def _email(value: str) -> str:
+    local, _, domain = value.rpartition("@")
+    if not local or not domain:
+        raise ValueError(f"has {value!r}, which is not an e-mail address")
+    return fold(value)
+
+
+def _email_domain(value: str) -> str:
+    if value.startswith(".") or any(character in value for character in "@*/"):
+        raise ValueError(f"has {value!r}. Give the domain alone, for example example.com")
+    return fold(value)
+
+
+Credential = Annotated[SecretStr, AfterValidator(_credential)]
+List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Origin = Annotated[str, AfterValidator(origin)]
+BearerTokenList = Annotated[
+    tuple[BearerToken, ...],
+    NoDecode,
+    BeforeValidator(lambda value: tuple(map(BearerToken.parse, _split(value)))),
+]
+
+
+class Settings(BaseSettings):
+    """The settings of the runtime. Lists are comma-separated; an empty variable counts as not set."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, arbitrary_types_allowed=True)
+
+    public_url: Origin = Field(description="The origin that clients know. The MCP URL is PUBLIC_URL/mcp.")
+    host: Annotated[str, AfterValidator(_listen_address)] = Field(
+        "127.0.0.1", description="The address to listen on. In a container: 0.0.0.0."
+    )
+    port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
+    log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people.")
+    max_body_bytes: int = Field(1_048_576, ge=1024, le=67_108_864, description="The largest request body.")
+    allowed_origins: Annotated[List, _each(origin)] = Field(
+        (), description="Web origins besides PUBLIC_URL whose pages may call this server from a browser."
+    )
+    serve_as_metadata: bool = Field(
+        True, description="Re-serve the issuer's metadata here too, for clients of the 2025-03-26 revision."
+    )
+    auth_issuers: Annotated[tuple[Literal["stytch", "oidc"], ...], NoDecode, BeforeValidator(_split)] = Field(
+        ("stytch",), min_length=1, description="Whose tokens are accepted: stytch, oidc. The first is advertised first."
+    )
+    auth_mode: Literal["oauth"] = Field("oauth", description="How callers prove who they are; so far oauth alone.")
+    scope_mode: Literal["simple", "custom"] = Field(
+        "simple", description="simple: who may come in may use every tool. custom: tools need scopes set up in Stytch."
+    )
+    required_scopes: Annotated[List, _each(_scope)] = Field(
+        (), description="Scopes that every request needs. In custom mode, if not set: the server's first scope."
+    )
+    allowed_users: List = Field((), description="Subjects that may come in (user-..., member-...), or *: everyone.")
+    allowed_emails: Annotated[List, _each(_email)] = Field((), description="Verified addresses that may come in.")
+    allowed_email_domains: Annotated[List, _each(_email_domain)] = Field(
+        (), description="Domains whose verified addresses may come in. A subdomain is another domain."
+    )
+    allowed_organizations: List = Field((), description="Stytch B2B organizations whose members may come in.")
+    bearer_tokens: BearerTokenList = Field(
+        (), description="Static tokens: name|sha256|scope scope|YYYY-MM-DD, the date optional. See `token new`."
+    )
+    stytch_project_id: Annotated[str, AfterValidator(_project_id)] | None = Field(
+        None, description="The Stytch project, which is also the audience of its tokens."
+    )
+    stytch_secret: Credential | None = Field(None, description="The project's secret, to look up e-mail addresses.")
+    stytch_domain: Annotated[str, AfterValidator(_stytch_domain)] | None = Field(
+        None, description="The project's own domain, the issuer: https://<name>.customers.stytch.com"
+    )
+    stytch_audience: str = Field(
+        "project", description="The audience tokens must have: project (its ID), resource (the MCP URL), or a string."
+    )
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
+        None, description="The issuer identifier, byte for byte, of an authorization server with discovery."
+    )
+    oidc_audience: str | None = Field(None, description="The audience its tokens must have. If not set: the MCP URL.")
+
+    @property
+    def url(self) -> PublicUrl:
+        """PUBLIC_URL as a value that knows its host."""
+        return PublicUrl(self.public_url)
+
+    @property
+    def mcp_url(self) -> str:
+        """The resource identifier (RFC 8707, RFC 9728) of this server."""
+        return f"{self.public_url}/mcp"
+
+    @property
+    def rules(self) -> AccessRules:
+        """The ALLOWED_* settings."""
+        return AccessRules(
+            users=frozenset(self.allowed_users),
+            organizations=frozenset(self.allowed_organizations),
+            emails=frozenset(self.allowed_emails),
+            domains=frozenset(self.allowed_email_domains),
+        )
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with settings that are each right: a subclass adds to it."""
+        yield from self._issuer_problems()
+        for part in ("name", "digest"):
+            if len({getattr(token, part) for token in self.bearer_tokens}) < len(self.bearer_tokens):
+                yield Problem("BEARER_TOKENS", f"has two entries of the same {part}.")
+        if self.url.is_production and self.rules == AccessRules():
+            yield Problem(
+                "ALLOWED_EMAILS",
+                "nobody is allowed: set ALLOWED_EMAILS, ALLOWED_EMAIL_DOMAINS, ALLOWED_USERS or ALLOWED_ORGANIZATIONS.",
+            )
+
+    def _issuer_problems(self) -> Iterator[Problem]:
+        if "stytch" in self.auth_issuers:
+            for name in ("stytch_domain", "stytch_project_id"):
+                if getattr(self, name) is None:
+                    yield missing(type(self), name)
+            if self.rules.about_email and self.stytch_secret is None:
+                yield missing(type(self), "stytch_secret")
+        if "oidc" in self.auth_issuers and self.oidc_issuer is None:
+            yield missing(type(self), "oidc_issuer")
+        if len(set(self.auth_issuers)) < len(self.auth_issuers):
+            yield Problem("AUTH_ISSUERS", "names an issuer twice.")
+        if {"stytch", "oidc"} <= set(self.auth_issuers) and self.oidc_issuer == self.stytch_domain:
+            yield Problem("OIDC_ISSUER", "is STYTCH_DOMAIN, whose tokens need the stricter rules of stytch alone.")
+
+    def warnings(self) -> Iterator[str]:
+        """What may be meant so, and often is not."""
+        if self.url.is_production and (self.stytch_project_id or "").startswith("project-test-"):
+            yield "STYTCH_PROJECT_ID is a test project, and PUBLIC_URL is https: is this meant for real users?"
+        if not self.url.is_production and self.rules == AccessRules():
+            yield "no ALLOWED_* setting: everyone who logs in will be refused."
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One line of the report: the name of a setting and a sentence about it."""
+
+    name: str
+    sentence: str
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; `problems` has all that is wrong, in the order of the fields."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(f"{len(problems)} settings need attention")
+        self.problems = problems
+
+    def report(self, server: str) -> str:
+        """The text for a person."""
+        count = len(self.problems)
+        width = max(len(problem.name) for problem in self.problems)
+        noun = "1 setting needs" if count == 1 else f"{count} settings need"
+        lines = [f"  {problem.name:<{width}}   {problem.sentence}" for problem in self.problems]
+        return "\n".join(
+            [f"{server} cannot start: {noun} attention.", "", *lines, "", f"All settings: {server} serve --help"]
+        )
+
+
+def load(kind: type[SettingsT], env_file: Path | None = None) -> SettingsT:
+    """Reads the environment, then `env_file` for what the environment does not set.
+
+    Raises SettingsError with everything that is wrong at once.
+    """
+    try:
+        settings = kind(_env_file=env_file)  # type: ignore[call-arg]
+    except UnicodeDecodeError:
+        raise SettingsError([Problem(str(env_file), "is not UTF-8 text.")]) from None
+    except ValidationError as error:
+        # What is left of the settings may be wrong together as well, and the person should read it all at once.
+        rest = _without(kind, {str(entry["loc"][0]) for entry in error.errors()}, env_file)
+        first: dict[str, Problem] = {}
+        for problem in (*(_problem(kind, entry) for entry in error.errors()), *rest.problems()):
+            first.setdefault(problem.name, problem)
+        raise SettingsError(_sorted(kind, list(first.values()))) from None
+    problems = list(settings.problems())
+    if problems:
+        raise SettingsError(_sorted(kind, problems))
+    return settings
+
+
+def missing(kind: type[Settings], name: str) -> Problem:
+    """The problem of a setting that is needed and not there."""
+    return Problem(name.upper(), f"is not set. {kind.model_fields[name].description}")
+
+
+def _without(kind: type[SettingsT], bad: set[str], env_file: Path | None) -> SettingsT:
+    """The settings as if the bad ones had been absent; where absence is wrong too, they get a harmless value."""
+    harmless: dict[str, Any] = {
+        "public_url": "http://127.0.0.1:8000",
+        "allowed_emails": "somebody@example.com",
+        "allowed_email_domains": "example.com",
+    }
+    given = {name: field.get_default() for name, field in kind.model_fields.items() if name in bad}
+    given.update({name: value for name, value in harmless.items() if name in bad})
+    optional: dict[str, Any] = {name: (Any, None) for name, value in given.items() if value is PydanticUndefined}
+    given.update(dict.fromkeys(optional))
+    return create_model(kind.__name__, __base__=kind, **optional)(_env_file=env_file, **given)  # type: ignore[call-arg]
+
+
+def _problem(kind: type[Settings], entry: Mapping[str, Any]) -> Problem:
+    name = str(entry["loc"][0])
+    field = kind.model_fields[name]
+    if entry["type"] == "missing":
+        return missing(kind, name)
+    message = f"{entry['msg'][:1].lower()}{entry['msg'][1:]}"
+    sentence = str(entry["ctx"]["error"]) if entry["type"] == "value_error" else f"is not accepted: {message}."
+    given = "" if _is_secret(field) else f'"{_given(entry["input"])}" '
+    return Problem(name.upper(), given + sentence)
+
+
+def _given(value: object) -> str:
+    text = ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+    return textwrap.shorten(re.sub(r"//[^/@]*@", "//...@", text), 80, placeholder="...")
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    """Bearer tokens too: whoever wrote the token where its hash belongs does not want to read it in a log."""
+    return any(kind in str(field.annotation) for kind in ("Secret", "BearerToken"))
+
+
+def _sorted(kind: type[Settings], problems: list[Problem]) -> list[Problem]:
+    order = {name.upper(): position for position, name in enumerate(kind.model_fields)}
+    return sorted(problems, key=lambda problem: order.get(problem.name, len(order)))

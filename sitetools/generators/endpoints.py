@@ -1,5 +1,6 @@
 """What a server answers, from the routes of applications that are really put together."""
 
+import time
 from typing import Any
 
 from markdown_text import code, page, table, text
@@ -44,10 +45,13 @@ def pages() -> dict[str, str]:
     """reference/endpoints.md"""
     from notes_mcp.server import SERVER
     from stytch_mcp.app import create_app
+    from stytch_mcp.signin import PATHS, routes
 
-    app = create_app(SERVER.settings(_env_file=None, **STYTCH), SERVER)
+    settings = SERVER.settings(_env_file=None, **STYTCH)
+    app = create_app(settings, SERVER)
+    signin = routes.pages(settings, SERVER.title, SERVER.scopes, now=time.time, clock=time.monotonic).router.routes
     rows: list[Any] = [MCP]
-    for route in app.routes:
+    for route in [*(each for each in app.routes if each.path != PATHS), *signin]:
         path = route.path
         methods = ", ".join(code(each) for each in sorted(set(route.methods) - {"HEAD"}))
         rows.append((code(path), methods, _who(path), WORDS[path]))

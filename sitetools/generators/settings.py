@@ -78,8 +78,9 @@ def _values(field: Any) -> str:
         return ", ".join(code(each) for each in found)
     if "bool" in str(field.annotation):
         return f"{code('true')}, {code('false')}"
-    if low is not None or high is not None:
-        return f"{low} to {high}"
+    above = getattr(bounds.get("Gt"), "gt", None)
+    if high is not None:
+        return f"{low} to {high}" if above is None else f"more than {above}, at most {high}"
     return ""
 
 

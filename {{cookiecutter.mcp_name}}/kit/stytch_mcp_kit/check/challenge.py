@@ -30,11 +30,12 @@ def parse_challenges(values: Sequence[str]) -> list[Challenge]:
     for value in values:
         for element in parse_http_list(value):
             head, _, rest = element.strip().partition(" ")
-            if "=" not in head:
+            is_scheme = "=" not in head
+            if is_scheme:
                 challenges.append(Challenge(head.lower()))
-                element = rest.strip()
-            if element and challenges:
-                read_parameter(challenges[-1], element)
+            parameter = rest.strip() if is_scheme else element
+            if parameter and challenges:
+                read_parameter(challenges[-1], parameter)
     return challenges
 
 

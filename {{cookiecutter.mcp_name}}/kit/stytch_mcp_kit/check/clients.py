@@ -60,10 +60,8 @@ def load(text: str | None = None) -> Facts:
 
 
 def _profile(name: str, values: dict[str, Any]) -> Profile:
-    lists = ("registration", "redirect_uris", "redirect_uris_without_iss", "client_id_metadata", "user_agents")
-    lists += ("addresses", "unconfirmed")
-    rest = {key: value for key, value in values.items() if key not in lists}
-    return Profile(name=name, **rest, **{key: tuple(values.get(key, ())) for key in lists})
+    given: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
+    return Profile(name=name, redirect_uris_without_iss=given.pop("redirect_uris_without_iss", ()), **given)
 
 
 @dataclass(frozen=True)
@@ -91,14 +89,16 @@ def judge(
     redirects = profile.redirect_uris
     if server is not None and server.get("authorization_response_iss_parameter_supported") is not True:
         redirects = profile.redirect_uris_without_iss or redirects
-    breaking = [c for c in failed if c.concerns(profile.name) and c.severity is Severity.BLOCKS and c.level is not Level.MAY]
+    blocking = [check for check in failed if check.severity is Severity.BLOCKS and check.level is not Level.MAY]
+    breaking = [check for check in blocking if check.concerns(profile.name)]
     if breaking:
         ids = tuple(check.id for check in breaking)
         return Verdict(profile, way, redirects, False, breaking[0].title, ids)
     if server is not None and way is None:
         return Verdict(profile, way, redirects, False, "there is no way to register that it knows")
     if profile.hosted and local:
-        return Verdict(profile, way, redirects, None, "it cannot reach this machine; published as it is, it would connect")
+        because = "it cannot reach this machine; published as it is, it would connect"
+        return Verdict(profile, way, redirects, None, because)
     for check in open_checks:
         if check.clients and check.concerns(profile.name) and check.severity is Severity.BLOCKS:
             if way != "dcr" and check.needs is Needs.REGISTER:

@@ -18,6 +18,7 @@ from stytch_mcp_kit.check.runner import NoLocalIssuer, Options, Report, Result, 
 
 USAGE: Final = 3
 TOKEN_VARIABLE: Final = "MCP_CHECK_TOKEN"
+WIDTH: Final = 120
 EPILOG: Final = """\b
 Exit codes:
   0  every MUST holds
@@ -39,8 +40,7 @@ class CheckCommand(click.Command):
         try:
             return super().make_context(*arguments, **named)
         except click.UsageError as error:
-            error.exit_code = USAGE
-            raise
+            raise UsageProblem(error.format_message(), error.ctx) from None
 
 
 def ids_or_areas(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
@@ -142,7 +142,8 @@ def check(
     report = run_with_progress(options, names)
     if form == "text":
         console = Console()
-        click.echo(reports.text(report, max(console.width, 60), console.is_terminal and not console.no_color), nl=False)
+        width = max(console.width, 60) if console.is_terminal else WIDTH
+        click.echo(reports.text(report, width, console.is_terminal and not console.no_color), nl=False)
     else:
         click.echo(reports.FORMATS[form](report), nl=False)
     raise SystemExit(report.exit_code)

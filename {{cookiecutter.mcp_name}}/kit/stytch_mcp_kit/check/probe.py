@@ -39,7 +39,7 @@ QUESTIONS: Final = {
 NOT_ASKED: Final = "not asked"
 
 
-class CannotProbe(Exception):  # noqa: N818
+class CannotProbe(Exception):
     """What is missing, or what stands in the way."""
 
 
@@ -156,9 +156,7 @@ class Probe:
         answer = await self.walk.web.ask("POST", url, form={"client_id": client_id, **form})
         return answer, values_of(answer)
 
-    async def exchanged(
-        self, client_id: str, code: str, verifier: str, **more: str
-    ) -> tuple[Answer, dict[str, Any]]:
+    async def exchanged(self, client_id: str, code: str, verifier: str, **more: str) -> tuple[Answer, dict[str, Any]]:
         form = {"code": code, "code_verifier": verifier, "redirect_uri": LOOPBACK, **more}
         return await self.token(client_id, grant_type="authorization_code", **form)
 
@@ -218,7 +216,9 @@ class Probe:
         response = wishes["neither"][0]
         advertised = self.metadata.get("authorization_response_iss_parameter_supported")
         sent = "it does" if "iss" in response else "it does not"
-        self.answer("i", f"{sent}; the metadata has authorization_response_iss_parameter_supported: {shown(advertised)}.")
+        self.answer(
+            "i", f"{sent}; the metadata has authorization_response_iss_parameter_supported: {shown(advertised)}."
+        )
 
     def shown_audience(self, tokens: Mapping[str, Any]) -> str:
         return shown(claims_of(tokens.get("access_token")).get("aud"))
@@ -230,10 +230,15 @@ class Probe:
             f"\n\n`{name}`:\n\n```json\n{json.dumps(values, indent=2, sort_keys=True)}\n```"
             for name, values in documents.items()
         )
-        flags = {name: self.metadata.get(name) for name in ("registration_endpoint", "client_id_metadata_document_supported")}
+        flags = {
+            name: self.metadata.get(name) for name in ("registration_endpoint", "client_id_metadata_document_supported")
+        }
         on = [name for name, value in flags.items() if value]
-        self.answer("c", f"Advertised now: {', '.join(on) or 'neither way to register'}. Switch DCR and CIMD off in the"
-                         f" dashboard and run this again for the other answer.{text}")
+        self.answer(
+            "c",
+            f"Advertised now: {', '.join(on) or 'neither way to register'}. Switch DCR and CIMD off in the"
+            f" dashboard and run this again for the other answer.{text}",
+        )
 
     async def errors(self, client_id: str) -> None:
         verifier = secrets.token_urlsafe(48)
@@ -247,7 +252,9 @@ class Probe:
             "unknown grant_type": await self.token(client_id, grant_type="urn:mcp-check"),
             "unknown refresh token": await self.token(client_id, grant_type="refresh_token", refresh_token="mcp-check"),
         }
-        table = [f"| {what} | {answer.says} | `{shown(values.get('error'))}` |" for what, (answer, values) in rows.items()]
+        table = [
+            f"| {what} | {answer.says} | `{shown(values.get('error'))}` |" for what, (answer, values) in rows.items()
+        ]
         self.answer("d", "\n\n| case | status | error |\n| --- | --- | --- |\n" + "\n".join(table))
 
     async def lifetimes(self, client_id: str) -> None:
@@ -258,7 +265,7 @@ class Probe:
         newest = str(renewed.get("refresh_token", ""))
         after, _ = await self.token(client_id, grant_type="refresh_token", refresh_token=newest)
         rotated = "rotated" if newest and newest != refresh else "not rotated"
-        text = f"Refresh tokens are {rotated}; the spent one at once: {said(again, values)}; the newer one after that: {after.says}."
+        text = f"Refresh tokens are {rotated}; the spent one at once: {said(again, values)}; the newer one then: {after.says}."
         if self.project.code_seconds is None:
             self.answer("e", f"{text} The life of a code: {NOT_ASKED}, set PROBE_CODE_SECONDS.")
             return
@@ -316,8 +323,11 @@ class Probe:
             return
         granted = str(tokens.get("scope", "")).split()
         dropped = [scope for scope in custom if scope not in granted]
-        self.answer("h", f"{text} Of {len(custom)} custom scopes a user without roles got {len(custom) - len(dropped)};"
-                         " the others were left out in silence.")
+        self.answer(
+            "h",
+            f"{text} Of {len(custom)} custom scopes a user without roles got {len(custom) - len(dropped)};"
+            " the others were left out in silence.",
+        )
 
 
 def values_of(answer: Answer) -> dict[str, Any]:

@@ -70,11 +70,11 @@ class Requirement:
         return f"{self.level} {self.document}, {self.section}{since}"
 
 
-class NotReached(Exception):  # noqa: N818
+class NotReached(Exception):
     """The check needs something that an earlier hop did not yield; the words say which."""
 
 
-class NotApplicable(Exception):  # noqa: N818
+class NotApplicable(Exception):
     """The requirement does not concern this server; the words say why."""
 
 
@@ -133,9 +133,7 @@ class Area:
 
         def add(run: Run) -> Run:
             number = f"{self.prefix}-{len(self.checks) + 1:02}"
-            self.checks.append(
-                Check(number, title, self.name, requirement, severity, why, fix, clients, needs, run)
-            )
+            self.checks.append(Check(number, title, self.name, requirement, severity, why, fix, clients, needs, run))
             return run
 
         return add

@@ -31,9 +31,8 @@ def summary(report: Report) -> str:
         failing = len(report.failing(level))
         if failing or level is Level.MUST:
             parts.append(f"{failing} {level} {'fails' if failing == 1 else 'fail'}")
-    for status in (Status.NOT_REACHED, Status.NOT_APPLICABLE):
-        if found := report.of(status):
-            parts.append(f"{len(found)} {status}")
+    others = (Status.NOT_REACHED, Status.NOT_APPLICABLE)
+    parts += [f"{len(report.of(status))} {status}" for status in others if report.of(status)]
     line = f"{len(asked)} checks: {', '.join(parts)}."
     left = report.of(Status.NOT_ASKED)
     options = [OPTIONS[need] for need in Needs if any(result.check.needs is need for result in left)]
@@ -161,7 +160,9 @@ def as_json(report: Report) -> str:
 
 def clean_xml(value: str) -> str:
     """Text without the characters that XML has not."""
-    return "".join(each if each in "\t\n" or (each.isprintable() and each not in "\ufffe\uffff") else "?" for each in value)
+    return "".join(
+        each if each in "\t\n" or (each.isprintable() and each not in "\ufffe\uffff") else "?" for each in value
+    )
 
 
 def as_junit(report: Report) -> str:
@@ -192,9 +193,7 @@ def as_junit(report: Report) -> str:
                 suite, "testcase", classname=area.name.replace(" ", "_"), name=f"{check.id} {check.title}"
             )
             if result.status is Status.FAILS:
-                failure = ElementTree.SubElement(
-                    case, "failure", type=check.level, message=clean_xml(result.detail)
-                )
+                failure = ElementTree.SubElement(case, "failure", type=check.level, message=clean_xml(result.detail))
                 failure.text = clean_xml(f"{check.requirement}\n{check.why}\n{check.fix}")
             elif result.status is not Status.HOLDS:
                 ElementTree.SubElement(case, "skipped", message=clean_xml(f"{result.status}: {result.detail}"))

@@ -117,7 +117,7 @@ class Report:
         return 1 if self.failing(Level.MUST) else 0
 
 
-class NoLocalIssuer(Exception):  # noqa: N818
+class NoLocalIssuer(Exception):
     """The depth `full` was asked for, and there are no test controls of a local Stytch."""
 
 
@@ -182,8 +182,8 @@ async def first_contact(walk: Walk) -> str | None:
 async def use_local_issuer(walk: Walk, login: Login) -> None:
     try:
         issuer = LocalIssuer(walk, await walk.issuer())
-    except NotReached as reason:
-        raise NoLocalIssuer(str(reason)) from None
+    except NotReached:
+        return  # why not is a finding
     if not walk.is_local or not await issuer.answers():
         raise NoLocalIssuer(f"{shown(issuer.issuer)} has no test controls")
     walk.mint = issuer.mint
@@ -209,16 +209,18 @@ async def run_checks(walk: Walk, options: Options, on_result: Callable[[Result],
 
 async def outcome(walk: Walk, check: Check) -> Result:
     """Runs one check; whatever the server made it trip over is a finding too."""
-    open_server = Needs.TOKEN in (check.needs,) and (await walk.refused()).status == 200
-    if check.needs not in walk.abilities and not open_server:
+    first = await walk.refused()
+    if check.needs not in walk.abilities and not (check.needs is Needs.TOKEN and first.status == 200):
         return Result(check, Status.NOT_ASKED)
+    if not first.status and check.area != AREAS[0].name:
+        return Result(check, Status.NOT_REACHED, "the URL does not answer")
     try:
         finding = await check.run(walk)
     except NotApplicable as reason:
         return Result(check, Status.NOT_APPLICABLE, hidden(walk, str(reason)))
     except NotReached as reason:
         return Result(check, Status.NOT_REACHED, hidden(walk, str(reason)))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return Result(check, Status.FAILS, f"the answer cannot be made sense of ({type(error).__name__})")
     return Result(check, Status.HOLDS) if finding is None else Result(check, Status.FAILS, hidden(walk, finding))
 

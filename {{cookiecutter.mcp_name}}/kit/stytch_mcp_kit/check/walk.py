@@ -1,18 +1,18 @@
 """The way of a client: what each hop needs from the one before, fetched once, when the first check asks for it."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 
 from stytch_mcp_kit.check.challenge import Challenge, bearer, parse_challenges
 from stytch_mcp_kit.check.messages import LATEST, LEGACY, MODERN, Reply, legacy_body, modern_body, modern_headers
 from stytch_mcp_kit.check.registry import Needs, NotApplicable, NotReached
-from stytch_mcp_kit.check.web import Answer, Web, origin, parse
+from stytch_mcp_kit.check.web import Answer, Web, parse
 
 PROTECTED_RESOURCE: Final = "/.well-known/oauth-protected-resource"
 AUTHORIZATION_SERVER: Final = "/.well-known/oauth-authorization-server"
@@ -25,13 +25,13 @@ Found = TypeVar("Found")
 
 
 def evidence(
-    fetch: Callable[Concatenate["Walk", Arguments], Awaitable[Found]],
-) -> Callable[Concatenate["Walk", Arguments], Awaitable[Found]]:
+    fetch: Callable[Concatenate["Walk", Arguments], Coroutine[Any, Any, Found]],
+) -> Callable[Concatenate["Walk", Arguments], Coroutine[Any, Any, Found]]:
     """Fetched once per arguments; that it could not be reached is remembered as well."""
 
     @wraps(fetch)
-    async def get(walk: "Walk", *arguments: Arguments.args, **named: Arguments.kwargs) -> Found:
-        key = (fetch.__name__, arguments, tuple(named.items()))
+    async def get(walk: "Walk", /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Found:
+        key = (fetch.__name__, repr(arguments), repr(named))
         async with walk.locks[key]:
             if key not in walk.found:
                 try:
@@ -69,7 +69,7 @@ class Document:
 class Walk:
     """One run against one server. `abilities`: what the run may do beyond looking."""
 
-    url: str
+    given_url: str
     web: Web
     abilities: frozenset[Needs] = frozenset()
     given_token: str | None = None
@@ -86,6 +86,12 @@ class Walk:
     log_in: Callable[["Walk"], Awaitable[Any]] | None = None
     mint: Callable[..., Awaitable[str]] | None = None
     """Makes any token, right or wrong, at a local issuer."""
+
+    @property
+    def url(self) -> str:
+        """As it is asked for: without a fragment, without a user name."""
+        parts = urlsplit(self.given_url)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
 
     @property
     def origin(self) -> str:
@@ -146,6 +152,11 @@ class Walk:
         """The first request of a client: `initialize`, or on 2026-07-28 `server/discover`."""
         method, params = ("server/discover", None) if version not in LEGACY else initialize(version)
         return (await self.send(method, params, version=version)).answer
+
+    async def sound(self) -> None:
+        """Raises NotReached unless the first answer is what a server gives that asks for a token, or for none."""
+        if (await self.refused()).status not in (200, 401):
+            raise NotReached(f"the first request is answered {(await self.refused()).says}")
 
     @evidence
     async def own_origin(self) -> Answer:
@@ -281,6 +292,7 @@ class Walk:
     @evidence
     async def token(self) -> str | None:
         """A token that should be accepted; None for a server that asks for none."""
+        await self.sound()
         if (await self.refused()).status == 200:
             return None
         if self.given_token is not None:
@@ -356,22 +368,26 @@ class Walk:
         tools: list[dict[str, Any]] = []
         cursor: str | None = None
         for _ in range(10):
-            reply = await (self.request("tools/list", {"cursor": cursor}) if cursor else self.listed(await self.version()))
+            if cursor is None:
+                reply = await self.listed(await self.version())
+            else:
+                reply = await self.request("tools/list", {"cursor": cursor})
             found = (reply.result or {}).get("tools")
             if not isinstance(found, list):
                 raise NotReached(f"tools/list is not answered with tools ({reply.says})")
             tools += [tool for tool in found if isinstance(tool, dict)]
-            cursor = (reply.result or {}).get("nextCursor")
-            if not isinstance(cursor, str):
+            following = (reply.result or {}).get("nextCursor")
+            if not isinstance(following, str):
                 break
+            cursor = following
         return tools
 
     @evidence
-    async def judged(self, **wishes: Any) -> Answer:
+    async def judged(self, /, **wishes: Any) -> Answer:
         """How the server answers a token that the local issuer made to order (see `local/controls.py`)."""
         if self.mint is None:
             raise NotReached("there is no local issuer")
-        return await self.presented(await self.mint(**{name: thawed(value) for name, value in wishes.items()}))
+        return await self.presented(await self.mint(**wishes))
 
     async def presented(self, token: str, **more: Any) -> Answer:
         """The answer to a harmless request that carries this token."""
@@ -392,11 +408,6 @@ class Walk:
         for key, headers in list(self.found.items()):
             if isinstance(key, tuple) and key[0] == "session" and len(key) == 2 and headers and key[1] in LEGACY:
                 await self.send("", version=key[1], token=await self.token(), verb="DELETE", head_only=True)
-
-
-def thawed(value: Any) -> Any:
-    """A dict from its items: arguments of evidence are hashable."""
-    return dict(value) if isinstance(value, tuple) and all(isinstance(each, tuple) for each in value) else value
 
 
 def initialize(version: str = LATEST) -> tuple[str, dict[str, Any]]:
@@ -420,14 +431,10 @@ def same_kind(walk: Walk, url: str) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         return "is not an absolute http(s) URL"
     if parts.scheme == "http" and not (walk.is_local and is_loopback(parts.hostname or "")):
-        return "is not https"
+        # Of the server's own URL that is said once, by a check of its own.
+        return None if f"http://{parts.netloc}" == walk.origin else "is not https"
     return None
 
 
 def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def differs(one: str, other: str) -> bool:
-    """Whether two URLs are of different origins."""
-    return origin(one) != origin(other)

@@ -4,7 +4,7 @@ import ipaddress
 import json
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -41,12 +41,12 @@ class Answer:
 
     @property
     def media_type(self) -> str:
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return str(self.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
     @property
     def says(self) -> str:
         """The status, or why there is none."""
-        return self.problem if self.problem and not self.status else str(self.status)
+        return str(self.status) if self.status else str(self.problem)
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -229,9 +229,9 @@ class Web:
         return Answer(**{**vars(answer), "via": tuple(via)})
 
 
-async def nothing() -> Any:
+async def nothing() -> AsyncIterator[bytes]:
     """No chunk at all."""
-    for chunk in ():
+    for chunk in list[bytes]():
         yield chunk
 
 

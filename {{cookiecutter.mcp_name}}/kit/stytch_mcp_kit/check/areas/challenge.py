@@ -331,5 +331,3 @@ async def no_echo(walk: Walk) -> str | None:
         raise NotReached("the URL does not answer")
     headers = " ".join(f"{name}: {value}" for name, value in answer.headers.multi_items())
     return "it is" if GARBAGE.encode() in answer.body or GARBAGE in headers else None
-
-

@@ -300,7 +300,7 @@ async def no_old_grants(walk: Walk) -> str | None:
     "public clients may use the token endpoint",
     must(CLAUDE, "Authentication", "2025-11-25"),
     Severity.BLOCKS,
-    why="Clients have no secret. Claude uses metadata documents only where none is advertised, ChatGPT falls back to it.",
+    why="Clients have no secret. Claude uses metadata documents only where none is advertised; ChatGPT needs it too.",
     fix='token_endpoint_auth_methods_supported has to contain "none".',
     clients=("claude", "claude-code", "chatgpt", "vscode"),
 )
@@ -316,7 +316,7 @@ async def public_clients(walk: Walk) -> str | None:
     must(MCP_REGISTRATION, "Client Registration Approaches", "2025-11-25"),
     Severity.BLOCKS,
     why="A client that nobody registered has no client_id.",
-    fix="Switch on client ID metadata documents, dynamic client registration, or both. With Stytch both are off at first.",
+    fix="Switch on client ID metadata documents, dynamic registration, or both. With Stytch both are off at first.",
 )
 async def registration(walk: Walk) -> str | None:
     server = await walk.server()
@@ -466,5 +466,3 @@ async def usable(walk: Walk) -> str | None:
         if isinstance(public, RSAPublicKey) and public.key_size < LEAST_RSA_BITS:
             return f"kid {shown(key.get('kid'))} has {public.key_size} bits"
     return None
-
-

@@ -419,5 +419,3 @@ async def verifier(walk: Walk) -> str | None:
 async def pkce_required(walk: Walk) -> str | None:
     _, response = await second_code(walk, code_challenge=None, code_challenge_method=None)
     return "there is" if "code" in response else None
-
-

@@ -145,7 +145,9 @@ async def unknown_initialize(walk: Walk) -> str | None:
 async def server_info(walk: Walk) -> str | None:
     await walk.legacy()
     info = ((await walk.initialized()).result or {}).get("serverInfo")
-    named = isinstance(info, dict) and all(isinstance(info.get(name), str) and info[name] for name in ("name", "version"))
+    named = isinstance(info, dict) and all(
+        isinstance(info.get(name), str) and info[name] for name in ("name", "version")
+    )
     return None if named else f"serverInfo is {shown(info)}"
 
 

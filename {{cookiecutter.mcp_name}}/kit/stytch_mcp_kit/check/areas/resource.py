@@ -80,9 +80,13 @@ async def at_root(walk: Walk) -> str | None:
 )
 async def same_everywhere(walk: Walk) -> str | None:
     first, *others = await found(walk)
-    compared = {name: value for name, value in first.values.items() if name not in ("resource", "authorization_servers")}
+    compared = {
+        name: value for name, value in first.values.items() if name not in ("resource", "authorization_servers")
+    }
     for other in others:
-        rest = {name: value for name, value in other.values.items() if name not in ("resource", "authorization_servers")}
+        rest = {
+            name: value for name, value in other.values.items() if name not in ("resource", "authorization_servers")
+        }
         if rest != compared:
             return f"{shown(other.answer.url)} differs from {shown(first.answer.url)}"
     return None

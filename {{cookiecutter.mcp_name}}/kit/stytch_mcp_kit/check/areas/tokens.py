@@ -121,7 +121,7 @@ async def parts_of(walk: Walk) -> tuple[dict[str, Any], dict[str, Any]]:
 )
 async def unsigned(walk: Walk) -> str | None:
     header, claims = await parts_of(walk)
-    forged = jwt.encode(claims, None, algorithm="none", headers={"kid": header.get("kid", "x")})
+    forged = jwt.encode(claims, "", algorithm="none", headers={"kid": header.get("kid", "x")})
     return refusal(await walk.presented(forged), "alg none")
 
 
@@ -248,8 +248,7 @@ def forged(title: str, requirement_section: str, why: str, fix: str, **wishes: A
     )
     async def refused(walk: Walk) -> str | None:
         await good_token(walk)
-        frozen = {name: tuple(value.items()) if isinstance(value, dict) else value for name, value in wishes.items()}
-        return refusal(await walk.judged(**frozen), "it")
+        return refusal(await walk.judged(**wishes), "it")
 
 
 HANDLING: Final = "Token Handling; OAuth 2.1, 5.2"
@@ -490,10 +489,15 @@ async def enough(walk: Walk) -> str | None:
     if answer.status != 403 or not found or not found.scopes:
         raise NotReached("no step-up names scopes")
     again = await called(walk, tool, " ".join(["openid", *found.scopes]))
-    return f"with {shown(' '.join(found.scopes))} {shown(tool)} still gets {again.status}" if again.status in (
-        401,
-        403,
-    ) else None
+    return (
+        f"with {shown(' '.join(found.scopes))} {shown(tool)} still gets {again.status}"
+        if again.status
+        in (
+            401,
+            403,
+        )
+        else None
+    )
 
 
 @SCOPES.check(
@@ -554,5 +558,3 @@ async def mirrored(walk: Walk) -> str | None:
         if not isinstance(tool.get("_meta"), dict) or tool["_meta"].get("securitySchemes") != tool["securitySchemes"]
     ]
     return f"not so: {shown(other)}" if other else None
-
-

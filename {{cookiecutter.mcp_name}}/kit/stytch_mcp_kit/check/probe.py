@@ -265,7 +265,8 @@ class Probe:
         newest = str(renewed.get("refresh_token", ""))
         after, _ = await self.token(client_id, grant_type="refresh_token", refresh_token=newest)
         rotated = "rotated" if newest and newest != refresh else "not rotated"
-        text = f"Refresh tokens are {rotated}; the spent one at once: {said(again, values)}; the newer one then: {after.says}."
+        spent = said(again, values)
+        text = f"Refresh tokens are {rotated}; the spent one at once: {spent}; the newer one then: {after.says}."
         if self.project.code_seconds is None:
             self.answer("e", f"{text} The life of a code: {NOT_ASKED}, set PROBE_CODE_SECONDS.")
             return

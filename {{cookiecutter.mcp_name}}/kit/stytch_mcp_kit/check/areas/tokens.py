@@ -3,6 +3,7 @@
 from typing import Any, Final
 from urllib.parse import quote
 
+import anyio.to_thread
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -127,7 +128,7 @@ async def unsigned(walk: Walk) -> str | None:
 
 @evidence
 async def own_key(walk: Walk) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return await anyio.to_thread.run_sync(rsa.generate_private_key, 65537, 2048)
 
 
 @TOKENS.check(

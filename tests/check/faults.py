@@ -175,6 +175,8 @@ def _(asked: Asked, answered: Answered) -> None:
 
 # Protected resource metadata
 
+answered_with("PR-01", is_resource, 404)
+
 
 def names_another_place(place: str) -> Callable[[Asked, Answered], None]:
     def bend(asked: Asked, answered: Answered) -> None:
@@ -184,62 +186,62 @@ def names_another_place(place: str) -> Callable[[Asked, Answered], None]:
     return bend
 
 
-FAULTS["PR-01"] = Fault(after=names_another_place("/.well-known/oauth-protected-resource/other"))
-FAULTS["PR-02"] = Fault(
+FAULTS["PR-02"] = Fault(after=names_another_place("/.well-known/oauth-protected-resource/other"))
+FAULTS["PR-03"] = Fault(
     before=lambda asked: answer(404) if asked.path == PATH_PLACE else None, after=names_another_place(ROOT_PLACE)
 )
-answered_with("PR-03", lambda asked: asked.site == "mcp" and asked.path == ROOT_PLACE, 404)
-edited("PR-04", lambda asked: asked.site == "mcp" and asked.path == ROOT_PLACE, resource_name="Another")
+answered_with("PR-04", lambda asked: asked.site == "mcp" and asked.path == ROOT_PLACE, 404)
+edited("PR-05", lambda asked: asked.site == "mcp" and asked.path == ROOT_PLACE, resource_name="Another")
 
 
-@after("PR-05", is_resource)
+@after("PR-06", is_resource)
 def _(asked: Asked, answered: Answered) -> None:
     answered.say({**answered.json, "resource": asked.world.real["mcp"]})
 
 
-@after("PR-06", is_resource)
+@after("PR-07", is_resource)
 def _(_: Asked, answered: Answered) -> None:
     answered.say({**answered.json, "resource": answered.json["resource"] + "/"})
 
 
-edited("PR-07", is_resource, authorization_servers=[])
+edited("PR-08", is_resource, authorization_servers=[])
 edited(
-    "PR-08",
+    "PR-09",
     lambda asked: asked.site == "mcp" and asked.path == ROOT_PLACE,
     authorization_servers=["https://old.example.com"],
 )
 
 
-@after("PR-09", is_resource)
+@after("PR-10", is_resource)
 def _(_: Asked, answered: Answered) -> None:
     servers = [*answered.json["authorization_servers"], "login.example.com"]
     answered.say({**answered.json, "authorization_servers": servers})
 
 
-@after("PR-10", is_resource)
+@after("PR-11", is_resource)
 def _(_: Asked, answered: Answered) -> None:
     answered.headers["content-type"] = "text/plain"
 
 
-answered_with("PR-11", lambda asked: asked.site == "mcp" and asked.path == PATH_PLACE, 302, location=ROOT_PLACE)
-
-
-@after("PR-12", is_resource)
-def _(_: Asked, answered: Answered) -> None:
-    answered.headers.pop("access-control-allow-origin", None)
+answered_with("PR-12", lambda asked: asked.site == "mcp" and asked.path == PATH_PLACE, 302, location=ROOT_PLACE)
 
 
 @after("PR-13", is_resource)
 def _(_: Asked, answered: Answered) -> None:
+    answered.headers.pop("access-control-allow-origin", None)
+
+
+@after("PR-14", is_resource)
+def _(_: Asked, answered: Answered) -> None:
     answered.headers["cache-control"] = "public, max-age=864000"
 
 
-edited("PR-14", is_resource, scopes_supported=None)
-edited("PR-15", is_resource, scopes_supported=["notes:read", "offline_access"])
-edited("PR-16", is_resource, scopes_supported=["notes:*"])
-edited("PR-17", is_resource, bearer_methods_supported=["header", "query"])
-answered_with("PR-18", lambda asked: asked.to_mcp and asked.path == "/mcp/", 307, location="http://127.0.0.1/mcp")
-edited("PR-19", lambda asked: asked.site == "mcp" and asked.path == SERVER_PLACE, issuer="https://notes.example.com")
+edited("PR-15", is_resource, scopes_supported=None)
+edited("PR-16", is_resource, scopes_supported=["notes:read", "offline_access"])
+edited("PR-17", is_resource, scopes_supported=["notes:*"])
+edited("PR-18", is_resource, bearer_methods_supported=["header", "query"])
+answered_with("PR-19", lambda asked: asked.to_mcp and asked.path == "/mcp/", 307, location="http://127.0.0.1/mcp")
+edited("PR-20", lambda asked: asked.site == "mcp" and asked.path == SERVER_PLACE, issuer="https://notes.example.com")
 
 # The authorization server
 

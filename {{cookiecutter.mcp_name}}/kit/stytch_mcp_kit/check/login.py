@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from stytch_mcp_kit.check.registry import NotApplicable, NotReached
 from stytch_mcp_kit.check.walk import Document, Walk, evidence
-from stytch_mcp_kit.check.web import Answer, location, parse
+from stytch_mcp_kit.check.web import Answer, location, parse, split
 
 NAME: Final = "mcp-check (a test client, safe to delete)"
 PATH: Final = "/callback"
@@ -119,7 +119,7 @@ class Login:
         }
         sent = {name: value for name, value in parameters.items() if value is not None}
         page = self.page or await walk.endpoint("authorization_endpoint")
-        separator = "&" if urlsplit(page).query else "?"
+        separator = "&" if split(page).query else "?"
         return {"url": f"{page}{separator}{urlencode(sent)}", "verifier": verifier, "scope": "", "state": "", **sent}
 
     async def silently(self, walk: Walk, request: Mapping[str, str]) -> dict[str, str] | None:
@@ -176,11 +176,7 @@ class CallbackServer(uvicorn.Server):
 
 async def scopes_to_ask(walk: Walk) -> list[str]:
     """Challenge, else metadata, else none; with `offline_access` where it is offered (MCP, "Scope Selection")."""
-    try:
-        scopes = (await walk.challenge()).scopes
-    except NotReached:
-        scopes = []
-    scopes = scopes or (await walk.resource()).texts("scopes_supported") or []
+    scopes = await walk.basic_scopes()
     offered = (await walk.server()).texts("scopes_supported") or []
     return [*scopes, *(["offline_access"] if "offline_access" in offered and "offline_access" not in scopes else [])]
 

@@ -17,22 +17,23 @@ META: Final = "io.modelcontextprotocol/"
 NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
-def legacy_body(method: str, params: Mapping[str, Any] | None, version: str, notification: bool) -> bytes:
+def legacy_body(method: str, params: Mapping[str, Any] | None, version: str, number: int | None) -> bytes:
+    """A message; without a number a notification."""
     message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
-    if not notification:
-        message["id"] = 1
+    if number is not None:
+        message["id"] = number
     if params is not None:
         message["params"] = dict(params)
     return json.dumps(message).encode()
 
 
-def modern_body(method: str, params: Mapping[str, Any] | None, version: str, notification: bool) -> bytes:
+def modern_body(method: str, params: Mapping[str, Any] | None, version: str, number: int | None) -> bytes:
     meta = {
         f"{META}protocolVersion": version,
         f"{META}clientCapabilities": {},
         f"{META}clientInfo": {"name": "mcp-check", "version": "0.1"},
     }
-    return legacy_body(method, {"_meta": meta, **(params or {})}, version, notification)
+    return legacy_body(method, {"_meta": meta, **(params or {})}, version, number)
 
 
 def modern_headers(version: str, method: str, params: Mapping[str, Any]) -> dict[str, str]:

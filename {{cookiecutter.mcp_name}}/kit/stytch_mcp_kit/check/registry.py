@@ -109,7 +109,7 @@ class Check:
 
 @dataclass
 class Area:
-    """The checks of one subject, in order; their ids begin with its prefix."""
+    """The checks of one subject, in order; their ids begin with its prefix and never change."""
 
     prefix: str
     name: str
@@ -120,6 +120,7 @@ class Area:
 
     def check(
         self,
+        name: str,
         title: str,
         requirement: Requirement,
         severity: Severity,
@@ -129,11 +130,11 @@ class Area:
         clients: tuple[str, ...] = (),
         needs: Needs = Needs.NOTHING,
     ) -> Callable[[Run], Run]:
-        """Adds the function below it as the next check of this area."""
+        """Adds the function below it as the next check of this area; `name` is the id."""
+        assert name.startswith(f"{self.prefix}-")
 
         def add(run: Run) -> Run:
-            number = f"{self.prefix}-{len(self.checks) + 1:02}"
-            self.checks.append(Check(number, title, self.name, requirement, severity, why, fix, clients, needs, run))
+            self.checks.append(Check(name, title, self.name, requirement, severity, why, fix, clients, needs, run))
             return run
 
         return add

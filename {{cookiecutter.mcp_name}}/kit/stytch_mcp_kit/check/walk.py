@@ -1,9 +1,10 @@
 """The way of a client: what each hop needs from the one before, fetched once, when the first check asks for it."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
+from itertools import count
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,7 +13,7 @@ import anyio
 from stytch_mcp_kit.check.challenge import Challenge, bearer, parse_challenges
 from stytch_mcp_kit.check.messages import LATEST, LEGACY, MODERN, Reply, legacy_body, modern_body, modern_headers
 from stytch_mcp_kit.check.registry import Needs, NotApplicable, NotReached
-from stytch_mcp_kit.check.web import Answer, Web, parse
+from stytch_mcp_kit.check.web import Answer, Web, parse, split
 
 PROTECTED_RESOURCE: Final = "/.well-known/oauth-protected-resource"
 AUTHORIZATION_SERVER: Final = "/.well-known/oauth-authorization-server"
@@ -81,6 +82,8 @@ class Walk:
     """Whatever must not be in any output."""
     found: dict[Any, Any] = field(default_factory=dict)
     locks: dict[Any, anyio.Lock] = field(default_factory=lambda: defaultdict(anyio.Lock))
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    """Ids of messages: within a session no two may be the same."""
     notes: list[str] = field(default_factory=list)
     """What the run left behind, or what a person should know."""
     log_in: Callable[["Walk"], Awaitable[Any]] | None = None
@@ -139,7 +142,8 @@ class Walk:
         given |= {name.lower(): value for name, value in (headers or {}).items()}
         given = {name: value for name, value in given.items() if name not in without}
         make = modern_body if modern else legacy_body
-        content = make(method, params, version, notification) if body is None else body
+        number = None if notification else next(self.numbers)
+        content = make(method, params, version, number) if body is None else body
         answer = await self.web.ask(
             verb, url or self.url, headers=given, content=content if verb == "POST" else None, head_only=head_only
         )
@@ -181,6 +185,15 @@ class Walk:
         if found is None:
             raise NotReached("the 401 has no Bearer challenge")
         return found
+
+    @evidence
+    async def basic_scopes(self) -> list[str]:
+        """What a client asks for: the challenge's, else the metadata's (MCP, "Scope Selection Strategy")."""
+        try:
+            scopes = (await self.challenge()).scopes
+        except NotReached:
+            scopes = []
+        return scopes or (await self.resource()).texts("scopes_supported") or []
 
     @evidence
     async def bad_token(self) -> Answer:
@@ -252,7 +265,7 @@ class Walk:
     async def issuer(self) -> str:
         """The first one: some clients take no other."""
         issuer = (await self.issuers())[0]
-        if not issuer.lower().startswith(("https://", "http://")) or not urlsplit(issuer).netloc:
+        if not issuer.lower().startswith(("https://", "http://")) or not split(issuer).hostname:
             raise NotReached("the first authorization server is no URL")
         return issuer
 
@@ -400,7 +413,7 @@ class Walk:
         version = await self.version()
         make = legacy_body if version in LEGACY else modern_body
         session = self.found.get(("session", version), {})
-        content = make("tools/list", None, version, notification=False)
+        content = make("tools/list", None, version, next(self.numbers))
         return await self.web.ask("POST", self.url, headers=[*headers, *session.items()], content=content)
 
     async def goodbye(self) -> None:
@@ -418,7 +431,7 @@ def initialize(version: str = LATEST) -> tuple[str, dict[str, Any]]:
 
 def discovery_urls(issuer: str) -> list[str]:
     """Where clients look for an issuer's metadata, in order (MCP, "Authorization Server Metadata Discovery")."""
-    parts = urlsplit(issuer)
+    parts = split(issuer)
     base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     if not path:
         return [f"{base}{AUTHORIZATION_SERVER}", f"{base}{OPENID}"]
@@ -427,7 +440,7 @@ def discovery_urls(issuer: str) -> list[str]:
 
 def same_kind(walk: Walk, url: str) -> str | None:
     """What is wrong with an URL that a client will be sent to: https, or http while all of it is on loopback."""
-    parts = urlsplit(url)
+    parts = split(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         return "is not an absolute http(s) URL"
     if parts.scheme == "http" and not (walk.is_local and is_loopback(parts.hostname or "")):

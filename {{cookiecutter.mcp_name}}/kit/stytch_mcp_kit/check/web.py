@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import anyio
 import httpx
@@ -249,13 +249,20 @@ def location(answer: Answer) -> str:
         return ""
 
 
-def origin(url: str) -> str:
-    """Scheme, host and port; empty for what is no URL."""
+def split(url: str) -> SplitResult:
+    """The parts of a URL; all empty for what is none."""
     try:
         parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        _ = parts.port
     except ValueError:
-        return ""
+        return urlsplit("")
+    return parts
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port."""
+    parts = split(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 

@@ -41,6 +41,7 @@ def unlike(answer: Answer, what: str) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-01",
     "initialize without a token gets 401",
     must(MCP_AUTHORIZATION, "Token Handling", "2025-03-26"),
     Severity.BLOCKS,
@@ -59,6 +60,7 @@ async def unauthorized(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-02",
     "the 401 has a Bearer challenge",
     must("RFC 6750", "3, The WWW-Authenticate Response Header Field", "2025-06-18"),
     Severity.BLOCKS,
@@ -75,6 +77,7 @@ async def has_challenge(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-03",
     "the challenge can be parsed",
     must("RFC 9110", "11.6.1, WWW-Authenticate"),
     Severity.BLOCKS,
@@ -86,8 +89,9 @@ async def parses(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-04",
     "the challenge names the metadata",
-    must("RFC 9728", "5.1, WWW-Authenticate Response", "2025-06-18"),
+    should("RFC 9728", "5.1, WWW-Authenticate Response; MUST in 2025-06-18", "2025-11-25"),
     Severity.BLOCKS,
     why="Claude starts from it. Since 2025-11-25 the well-known place alone would do for the specification.",
     fix='Add resource_metadata="https://<host>/.well-known/oauth-protected-resource/<path>".',
@@ -98,6 +102,7 @@ async def names_metadata(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-05",
     "resource_metadata is an absolute https URL",
     must("RFC 9728", "5.1, WWW-Authenticate Response", "2025-06-18"),
     Severity.BLOCKS,
@@ -113,6 +118,7 @@ async def absolute_metadata(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-06",
     "the challenge says which scope to ask for",
     should(MCP_AUTHORIZATION, "Scope Selection Strategy", "2025-11-25"),
     Severity.DEGRADES,
@@ -124,6 +130,7 @@ async def names_scope(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-07",
     "the scope is written as scopes are",
     must("RFC 6749", "3.3, Access Token Scope"),
     Severity.BLOCKS,
@@ -140,6 +147,7 @@ async def scope_syntax(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-08",
     "the challenge does not ask for offline_access",
     should(MCP_AUTHORIZATION, "Refresh Tokens", "2026-07-28"),
     Severity.DEGRADES,
@@ -151,6 +159,7 @@ async def no_offline_access(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-09",
     "no error where there was no token",
     should("RFC 6750", "3.1, Error Codes"),
     Severity.DEGRADES,
@@ -163,6 +172,7 @@ async def no_error(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-10",
     "server/discover without a token gets the same 401",
     must(MCP_VERSIONING, "Backward Compatibility", "2026-07-28"),
     Severity.BLOCKS,
@@ -175,6 +185,7 @@ async def discover(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-11",
     "every older revision gets the same 401",
     must(MCP_AUTHORIZATION, "Token Handling", "2025-03-26"),
     Severity.BLOCKS,
@@ -188,6 +199,7 @@ async def older_revisions(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-12",
     "tools/list and tools/call without a token get 401",
     must(MCP_SECURITY, "Session Hijacking, verify all inbound requests"),
     Severity.EXPOSES,
@@ -205,6 +217,7 @@ async def every_message(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-13",
     "GET without a token gets 401",
     must(MCP_SECURITY, "Session Hijacking, verify all inbound requests"),
     Severity.EXPOSES,
@@ -218,6 +231,7 @@ async def get(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-14",
     "DELETE without a token gets 401",
     must(MCP_SECURITY, "Session Hijacking, verify all inbound requests"),
     Severity.EXPOSES,
@@ -231,6 +245,7 @@ async def delete(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-15",
     "a body that is no JSON gets 401 first",
     should(PRACTICE, "authorize before parsing"),
     Severity.EXPOSES,
@@ -243,6 +258,7 @@ async def not_json(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-16",
     "a batch without a token gets 401",
     must(MCP_AUTHORIZATION, "Token Handling", "2025-03-26"),
     Severity.EXPOSES,
@@ -251,11 +267,12 @@ async def not_json(walk: Walk) -> str | None:
 )
 async def batch(walk: Walk) -> str | None:
     await walk.challenge()
-    messages = [json.loads(legacy_body("tools/list", None, LATEST, notification=False))]
+    messages = [json.loads(legacy_body("tools/list", None, LATEST, number=1))]
     return unlike((await walk.send("x", body=json.dumps(messages).encode(), version="2025-03-26")).answer, "a batch")
 
 
 @CHALLENGE.check(
+    "CH-17",
     "a bad token gets 401 with error invalid_token",
     must("RFC 6750", "3.1, Error Codes", "2025-03-26"),
     Severity.BLOCKS,
@@ -275,6 +292,7 @@ async def bad_token(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-18",
     "the challenge to a bad token names the metadata too",
     should("RFC 9728", "5.1, WWW-Authenticate Response"),
     Severity.DEGRADES,
@@ -292,6 +310,7 @@ async def bad_token_metadata(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-19",
     "another scheme than Bearer gets the Bearer challenge",
     must("RFC 9110", "15.5.2, 401 Unauthorized"),
     Severity.EXPOSES,
@@ -306,6 +325,7 @@ async def basic(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-20",
     "an oversized token gets a plain refusal",
     should(PRACTICE, "bounded input"),
     Severity.EXPOSES,
@@ -319,6 +339,7 @@ async def oversized(walk: Walk) -> str | None:
 
 
 @CHALLENGE.check(
+    "CH-21",
     "a refused token is not repeated in the answer",
     must(PRACTICE, "no token in output"),
     Severity.EXPOSES,

@@ -1,7 +1,6 @@
 """The authorization server as its metadata describes it (RFC 8414), and its keys (RFC 7517)."""
 
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -25,6 +24,7 @@ from stytch_mcp_kit.check.registry import (
     shown,
 )
 from stytch_mcp_kit.check.walk import AUTHORIZATION_SERVER, Walk, same_kind
+from stytch_mcp_kit.check.web import split
 
 ISSUER: Final = Area("AS", "issuer")
 KEYS: Final = Area("JW", "keys")
@@ -42,6 +42,7 @@ LEAST_RSA_BITS: Final = 2048
 
 
 @ISSUER.check(
+    "AS-01",
     "the issuer's metadata can be found",
     must(MCP_DISCOVERY, "Authorization Server Metadata Discovery", "2025-06-18"),
     Severity.BLOCKS,
@@ -56,6 +57,7 @@ async def found(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-02",
     "the metadata is at the first place that clients ask (RFC 8414)",
     should(MCP_DISCOVERY, "Authorization Server Metadata Discovery", "2025-06-18"),
     Severity.DEGRADES,
@@ -69,6 +71,7 @@ async def first_place(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-03",
     "issuer is byte for byte the one of the protected resource metadata",
     must(MCP_DISCOVERY, "Authorization Server Metadata Discovery", "2026-07-28"),
     Severity.BLOCKS,
@@ -82,6 +85,7 @@ async def issuer_equal(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-04",
     "the other discovery documents name the same issuer",
     must(MCP_DISCOVERY, "Authorization Server Metadata Discovery", "2026-07-28"),
     Severity.DEGRADES,
@@ -100,6 +104,7 @@ async def others_agree(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-05",
     "the metadata is served without a redirect",
     should(PRACTICE, "the SDKs follow redirects within the origin only"),
     Severity.BLOCKS,
@@ -114,6 +119,7 @@ async def not_redirected(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-06",
     "the metadata is served as application/json",
     must("RFC 8414", "3.2, Authorization Server Metadata Response"),
     Severity.BLOCKS,
@@ -126,6 +132,7 @@ async def media_type(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-07",
     "PKCE with S256 is advertised",
     must(MCP_OAUTH_SECURITY, "Authorization Code Protection", "2025-11-25"),
     Severity.BLOCKS,
@@ -140,6 +147,7 @@ async def s256(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-08",
     "PKCE with plain is not offered",
     should(OAUTH, "7.5.2, Code Challenge Method"),
     Severity.EXPOSES,
@@ -152,6 +160,7 @@ async def no_plain(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-09",
     "there is an authorization endpoint",
     must("RFC 8414", "2, Authorization Server Metadata"),
     Severity.BLOCKS,
@@ -164,6 +173,7 @@ async def authorization_endpoint(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-10",
     "the authorization endpoint answers",
     must("RFC 6749", "3.1, Authorization Endpoint"),
     Severity.BLOCKS,
@@ -179,6 +189,7 @@ async def page(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-11",
     "there is a token endpoint",
     must("RFC 8414", "2, Authorization Server Metadata"),
     Severity.BLOCKS,
@@ -190,6 +201,7 @@ async def token_endpoint(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-12",
     "all endpoints are https URLs",
     must(MCP_OAUTH_SECURITY, "Communication Security", "2025-03-26"),
     Severity.EXPOSES,
@@ -208,6 +220,7 @@ async def https(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-13",
     "endpoints lead to public hosts",
     must(MCP_SECURITY, "Server-Side Request Forgery"),
     Severity.EXPOSES,
@@ -218,7 +231,7 @@ async def public_endpoints(walk: Walk) -> str | None:
     server = await walk.server()
     for name in ENDPOINTS:
         url = server.text(name)
-        if not url or not urlsplit(url).hostname:
+        if not url or not split(url).hostname:
             continue
         try:
             addresses = await walk.web.addresses(url)
@@ -231,6 +244,7 @@ async def public_endpoints(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-14",
     "the code flow is supported",
     must("RFC 8414", "2, response_types_supported"),
     Severity.BLOCKS,
@@ -243,6 +257,7 @@ async def code(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-15",
     "authorization_code is among the grant types",
     must("RFC 8414", "2, grant_types_supported"),
     Severity.BLOCKS,
@@ -257,6 +272,7 @@ async def code_grant(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-16",
     "refresh tokens are among the grant types",
     should(MCP_AUTHORIZATION, "Refresh Tokens", "2026-07-28"),
     Severity.DEGRADES,
@@ -269,6 +285,7 @@ async def refresh_grant(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-17",
     "offline_access can be asked for",
     should(MCP_AUTHORIZATION, "Refresh Tokens", "2026-07-28"),
     Severity.DEGRADES,
@@ -284,6 +301,7 @@ async def offline_access(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-18",
     "the implicit and password grants are gone",
     should(OAUTH, "10, Differences from OAuth 2.0"),
     Severity.EXPOSES,
@@ -297,6 +315,7 @@ async def no_old_grants(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-19",
     "public clients may use the token endpoint",
     must(CLAUDE, "Authentication", "2025-11-25"),
     Severity.BLOCKS,
@@ -312,6 +331,7 @@ async def public_clients(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-20",
     "there is a way to register",
     must(MCP_REGISTRATION, "Client Registration Approaches", "2025-11-25"),
     Severity.BLOCKS,
@@ -326,6 +346,7 @@ async def registration(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-21",
     "client ID metadata documents are supported",
     should(MCP_REGISTRATION, "Client ID Metadata Documents", "2025-11-25"),
     Severity.DEGRADES,
@@ -340,6 +361,7 @@ async def cimd(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-22",
     "dynamic client registration is supported",
     may(MCP_REGISTRATION, "Dynamic Client Registration; deprecated since 2026-07-28", "2025-03-26"),
     Severity.DEGRADES,
@@ -359,6 +381,7 @@ async def _registers(walk: Walk) -> None:
 
 
 @ISSUER.check(
+    "AS-23",
     "the scopes of the challenge are known to the authorization server",
     should("RFC 8414", "2, scopes_supported"),
     Severity.BLOCKS,
@@ -374,6 +397,7 @@ async def scopes_known(walk: Walk) -> str | None:
 
 
 @ISSUER.check(
+    "AS-24",
     "browsers may read the metadata",
     should(PRACTICE, "clients that run in a web page"),
     Severity.DEGRADES,
@@ -390,6 +414,7 @@ async def cors(walk: Walk) -> str | None:
 
 
 @KEYS.check(
+    "JW-01",
     "the issuer says where its keys are",
     should("RFC 8414", "2, jwks_uri"),
     Severity.BLOCKS,
@@ -408,6 +433,7 @@ async def key_list(walk: Walk) -> list[dict[str, Any]]:
 
 
 @KEYS.check(
+    "JW-02",
     "the keys can be fetched",
     must("RFC 7517", "5, JWK Set Format"),
     Severity.BLOCKS,
@@ -423,6 +449,7 @@ async def fetched(walk: Walk) -> str | None:
 
 
 @KEYS.check(
+    "JW-03",
     "no private or shared key is published",
     must("RFC 7517", "9.2, Security Considerations"),
     Severity.EXPOSES,
@@ -435,6 +462,7 @@ async def only_public(walk: Walk) -> str | None:
 
 
 @KEYS.check(
+    "JW-04",
     "every key has a kid of its own",
     should("RFC 7517", "4.5, kid"),
     Severity.DEGRADES,
@@ -449,6 +477,7 @@ async def kids(walk: Walk) -> str | None:
 
 
 @KEYS.check(
+    "JW-05",
     "the keys are usable and strong",
     must("RFC 7518", "3.3, RSASSA-PKCS1-v1_5: at least 2048 bits"),
     Severity.EXPOSES,

@@ -45,6 +45,7 @@ async def registration(walk: Walk) -> Document:
 
 
 @REGISTRATION.check(
+    "RG-01",
     "a client can register",
     should("RFC 7591", "3.2.1, Client Information Response", "2025-03-26"),
     Severity.BLOCKS,
@@ -60,6 +61,7 @@ async def registers(walk: Walk) -> str | None:
 
 
 @REGISTRATION.check(
+    "RG-02",
     "the registered redirect URIs are those that were sent",
     must("RFC 7591", "3.2.1, Client Information Response", "2025-03-26"),
     Severity.BLOCKS,
@@ -73,6 +75,7 @@ async def same_redirects(walk: Walk) -> str | None:
 
 
 @REGISTRATION.check(
+    "RG-03",
     "a public client stays public",
     must(MCP_AUTHORIZATION, "Roles, public clients", "2025-03-26"),
     Severity.BLOCKS,
@@ -89,6 +92,7 @@ async def stays_public(walk: Walk) -> str | None:
 
 
 @REGISTRATION.check(
+    "RG-04",
     "a redirect URI over plain http to a stranger is refused",
     must(MCP_OAUTH_SECURITY, "Communication Security", "2025-03-26"),
     Severity.EXPOSES,
@@ -103,6 +107,7 @@ async def no_plain_http(walk: Walk) -> str | None:
 
 
 @REGISTRATION.check(
+    "RG-05",
     "a redirect URI that is a script is refused",
     must(MCP_OAUTH_SECURITY, "Open Redirection", "2025-03-26"),
     Severity.EXPOSES,
@@ -117,6 +122,7 @@ async def no_script(walk: Walk) -> str | None:
 
 
 @REGISTRATION.check(
+    "RG-06",
     "Cursor's three redirect URIs can be registered",
     should(PRACTICE, "Cursor registers all three in one request"),
     Severity.BLOCKS,
@@ -133,6 +139,7 @@ async def cursor(walk: Walk) -> str | None:
 
 
 @REGISTRATION.check(
+    "RG-07",
     "an unregistered redirect URI gets no redirect",
     must(MCP_OAUTH_SECURITY, "Open Redirection", "2025-03-26"),
     Severity.EXPOSES,
@@ -148,6 +155,7 @@ async def exact_redirect(walk: Walk) -> str | None:
 
 
 @REGISTRATION.check(
+    "RG-08",
     "the token endpoint takes forms and answers errors in JSON",
     must("RFC 6749", "5.2, Error Response"),
     Severity.BLOCKS,
@@ -173,6 +181,7 @@ async def session_of(walk: Walk) -> Session:
 
 
 @LOGIN.check(
+    "LG-01",
     "the log-in yields an access token",
     must("RFC 6749", "5.1, Successful Response"),
     Severity.BLOCKS,
@@ -194,6 +203,7 @@ async def yields(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-02",
     "state comes back unchanged",
     must("RFC 6749", "4.1.2, Authorization Response"),
     Severity.BLOCKS,
@@ -207,6 +217,7 @@ async def state(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-03",
     "iss in the response is as advertised",
     must(MCP_AUTHORIZATION, "Authorization Response Validation (RFC 9207)", "2026-07-28"),
     Severity.BLOCKS,
@@ -227,6 +238,7 @@ async def iss(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-04",
     "the token type is Bearer",
     must("RFC 6749", "5.1, Successful Response"),
     Severity.BLOCKS,
@@ -240,6 +252,7 @@ async def token_type(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-05",
     "the token response is not cached",
     must("RFC 6749", "5.1, Successful Response"),
     Severity.EXPOSES,
@@ -253,6 +266,7 @@ async def no_store(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-06",
     "access tokens live for a day at most",
     should(MCP_OAUTH_SECURITY, "Token Theft"),
     Severity.EXPOSES,
@@ -268,6 +282,7 @@ async def short_lived(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-07",
     "the token has the scopes of the challenge",
     should(MCP_AUTHORIZATION, "Scope Selection Strategy", "2025-11-25"),
     Severity.BLOCKS,
@@ -285,6 +300,7 @@ async def granted(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-08",
     "there is a refresh token where offline_access was asked for",
     should(MCP_AUTHORIZATION, "Refresh Tokens", "2026-07-28"),
     Severity.DEGRADES,
@@ -320,6 +336,7 @@ def refreshed_values(answer: Answer) -> dict[str, Any]:
 
 
 @LOGIN.check(
+    "LG-09",
     "the refresh token yields a new access token",
     must("RFC 6749", "6, Refreshing an Access Token"),
     Severity.BLOCKS,
@@ -333,6 +350,7 @@ async def refreshes(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-10",
     "refresh tokens of public clients are rotated",
     must(MCP_OAUTH_SECURITY, "Token Theft"),
     Severity.EXPOSES,
@@ -352,6 +370,7 @@ async def rotates(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-11",
     "a code works once",
     must("RFC 6749", "4.1.2, Authorization Response"),
     Severity.EXPOSES,
@@ -392,6 +411,7 @@ async def second_code(walk: Walk, **changes: str | None) -> tuple[dict[str, str]
 
 
 @LOGIN.check(
+    "LG-12",
     "a code does not work with another verifier",
     must(MCP_OAUTH_SECURITY, "Authorization Code Protection", "2025-03-26"),
     Severity.EXPOSES,
@@ -409,6 +429,7 @@ async def verifier(walk: Walk) -> str | None:
 
 
 @LOGIN.check(
+    "LG-13",
     "without PKCE there is no code",
     must(MCP_OAUTH_SECURITY, "Authorization Code Protection", "2025-03-26"),
     Severity.EXPOSES,

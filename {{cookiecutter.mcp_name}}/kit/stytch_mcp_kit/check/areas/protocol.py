@@ -35,6 +35,7 @@ HOSTED: Final = ("claude", "cursor", "vscode", "inspector")
 
 
 @PROTOCOL.check(
+    "PT-01",
     "the server speaks a revision of MCP",
     must(MCP_VERSIONING, "Protocol Version Negotiation", "2025-03-26"),
     Severity.BLOCKS,
@@ -58,6 +59,7 @@ async def usable(walk: Walk) -> None:
 
 
 @PROTOCOL.check(
+    "PT-02",
     "the server speaks the current revision",
     should(MCP_VERSIONING, "server/discover", "2026-07-28"),
     Severity.DEGRADES,
@@ -72,6 +74,7 @@ async def current(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-03",
     "server/discover names the revisions it speaks",
     must(MCP_VERSIONING, "server/discover", "2026-07-28"),
     Severity.BLOCKS,
@@ -86,6 +89,7 @@ async def discovery(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-04",
     "the server still speaks the revisions with initialize",
     should(PRACTICE, "hosted clients in use"),
     Severity.BLOCKS,
@@ -101,6 +105,7 @@ async def still_legacy(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-05",
     "initialize agrees to each revision that the server knows",
     must("MCP lifecycle", "Version Negotiation", "2025-03-26"),
     Severity.BLOCKS,
@@ -119,6 +124,7 @@ async def negotiates(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-06",
     "an unknown revision in initialize is answered with a known one",
     must("MCP lifecycle", "Version Negotiation", "2025-03-26"),
     Severity.BLOCKS,
@@ -135,6 +141,7 @@ async def unknown_initialize(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-07",
     "the server says who it is",
     must("MCP lifecycle", "Initialization, serverInfo", "2025-03-26"),
     Severity.DEGRADES,
@@ -145,13 +152,12 @@ async def unknown_initialize(walk: Walk) -> str | None:
 async def server_info(walk: Walk) -> str | None:
     await walk.legacy()
     info = ((await walk.initialized()).result or {}).get("serverInfo")
-    named = isinstance(info, dict) and all(
-        isinstance(info.get(name), str) and info[name] for name in ("name", "version")
-    )
+    named = isinstance(info, dict) and bool(info.get("name")) and isinstance(info.get("version"), str)
     return None if named else f"serverInfo is {shown(info)}"
 
 
 @PROTOCOL.check(
+    "PT-08",
     "a notification gets 202",
     must(MCP_HTTP, "Sending Messages to the Server", "2025-03-26"),
     Severity.BLOCKS,
@@ -167,6 +173,7 @@ async def notification(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-09",
     "an unknown MCP-Protocol-Version gets 400",
     must(MCP_HTTP, "Protocol Version Header", "2025-06-18"),
     Severity.DEGRADES,
@@ -183,6 +190,7 @@ async def unknown_header(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-10",
     "a request without MCP-Protocol-Version is served",
     should(MCP_HTTP, "Protocol Version Header", "2025-06-18"),
     Severity.BLOCKS,
@@ -200,6 +208,7 @@ async def without_header(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-11",
     "an unsupported modern revision gets 400 and -32022",
     must(MCP_VERSIONING, "Unsupported Protocol Versions", "2026-07-28"),
     Severity.BLOCKS,
@@ -226,6 +235,7 @@ def mismatch(reply: Reply) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-12",
     "a missing Mcp-Method gets 400 and -32020",
     must(MCP_HTTP, "Server Validation", "2026-07-28"),
     Severity.EXPOSES,
@@ -238,6 +248,7 @@ async def missing_method(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-13",
     "another Mcp-Method than in the body gets 400 and -32020",
     must(MCP_HTTP, "Server Validation", "2026-07-28"),
     Severity.EXPOSES,
@@ -250,6 +261,7 @@ async def other_method(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-14",
     "another Mcp-Name than in the body gets 400 and -32020",
     must(MCP_HTTP, "Server Validation", "2026-07-28"),
     Severity.EXPOSES,
@@ -263,6 +275,7 @@ async def other_name(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-15",
     "a request without its _meta gets 400 and -32602",
     must(MCP_BASE, "Per-Request Protocol Fields", "2026-07-28"),
     Severity.DEGRADES,
@@ -271,13 +284,14 @@ async def other_name(walk: Walk) -> str | None:
     needs=Needs.TOKEN,
 )
 async def without_meta(walk: Walk) -> str | None:
-    message = json.loads(modern_body("tools/list", None, MODERN, notification=False))
+    message = json.loads(modern_body("tools/list", None, MODERN, number=1))
     del message["params"]["_meta"][f"{META}clientCapabilities"]
     reply = await modern_reply(walk, body=json.dumps(message).encode())
     return None if (reply.status, reply.code) == (400, INVALID_PARAMS) else f"it gets {reply.says}"
 
 
 @PROTOCOL.check(
+    "PT-16",
     "an unknown method gets 404 and -32601",
     must(MCP_HTTP, "Status codes", "2026-07-28"),
     Severity.DEGRADES,
@@ -291,6 +305,7 @@ async def unknown_method(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-17",
     "results say what they are (resultType)",
     must(MCP_BASE, "Results", "2026-07-28"),
     Severity.DEGRADES,
@@ -307,6 +322,7 @@ async def result_type(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-18",
     "lists say how long they hold (ttlMs, cacheScope)",
     must(MCP_CACHING, "Cacheable Results", "2026-07-28"),
     Severity.DEGRADES,
@@ -326,6 +342,7 @@ async def cacheable(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-19",
     "the tool list is private",
     should(MCP_CACHING, "Security Considerations", "2026-07-28"),
     Severity.EXPOSES,
@@ -344,6 +361,7 @@ async def private_list(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-20",
     "GET gets an event stream or 405",
     must(MCP_HTTP, "Listening for Messages from the Server", "2025-03-26"),
     Severity.DEGRADES,
@@ -362,6 +380,7 @@ async def get(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-21",
     "invalid JSON gets 400",
     must("JSON-RPC 2.0", "5.1, Error object"),
     Severity.DEGRADES,
@@ -376,6 +395,7 @@ async def invalid_json(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-22",
     "deeply nested JSON gets 4xx",
     should(PRACTICE, "bounded input"),
     Severity.EXPOSES,
@@ -390,6 +410,7 @@ async def deep_json(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-23",
     "a batch is refused",
     should("MCP changelog", "2025-06-18, JSON-RPC batching removed", "2025-06-18"),
     Severity.DEGRADES,
@@ -399,12 +420,13 @@ async def deep_json(walk: Walk) -> str | None:
 )
 async def batch(walk: Walk) -> str | None:
     await walk.version()
-    message = json.loads(legacy_body("tools/list", None, LATEST, notification=False))
+    message = json.loads(legacy_body("tools/list", None, LATEST, number=1))
     reply = await walk.request("tools/list", body=json.dumps([message, message]).encode())
     return None if 400 <= reply.status < 500 else f"it gets {reply.says}"
 
 
 @PROTOCOL.check(
+    "PT-24",
     "Accept: */* is served",
     should(CLAUDE, "Troubleshooting"),
     Severity.BLOCKS,
@@ -420,6 +442,7 @@ async def any_accept(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-25",
     "event streams are not held back by proxies",
     should(MCP_HTTP, "Server-Sent Events, X-Accel-Buffering", "2026-07-28"),
     Severity.DEGRADES,
@@ -437,6 +460,7 @@ async def not_buffered(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-26",
     "session ids cannot be guessed",
     must(MCP_SECURITY, "Session Hijacking", "2025-03-26"),
     Severity.EXPOSES,
@@ -456,6 +480,7 @@ async def session_ids(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-27",
     "a session is no authentication",
     must(MCP_SECURITY, "Session Hijacking", "2025-03-26"),
     Severity.EXPOSES,
@@ -475,6 +500,7 @@ async def session_needs_token(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-28",
     "an unknown tool is an error of the protocol, or of the tool",
     must(MCP_TOOLS, "Error Handling", "2025-03-26"),
     Severity.DEGRADES,
@@ -491,6 +517,7 @@ async def unknown_tool(walk: Walk) -> str | None:
 
 
 @PROTOCOL.check(
+    "PT-29",
     "all revisions list the same tools",
     should(MCP_TOOLS, "Listing Tools", "2025-03-26"),
     Severity.DEGRADES,
@@ -500,7 +527,7 @@ async def unknown_tool(walk: Walk) -> str | None:
 )
 async def same_tools(walk: Walk) -> str | None:
     await walk.version()
-    newest = {tool.get("name") for tool in await walk.tools()}
+    newest = {str(tool.get("name")) for tool in await walk.tools()}
     for version in LEGACY:
         if (await walk.initialized(version)).result is None:
             continue
@@ -508,7 +535,7 @@ async def same_tools(walk: Walk) -> str | None:
         found = (reply.result or {}).get("tools")
         if not isinstance(found, list):
             return f"tools/list of {version} gets {reply.says}"
-        names = {tool.get("name") for tool in found if isinstance(tool, dict)}
+        names = {str(tool.get("name")) for tool in found if isinstance(tool, dict)}
         if not (reply.result or {}).get("nextCursor") and names != newest:
             return f"{version} lists {len(names)}, the newest revision {len(newest)}"
     return None

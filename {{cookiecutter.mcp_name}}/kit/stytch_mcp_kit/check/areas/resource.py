@@ -34,7 +34,32 @@ async def found(walk: Walk) -> list[Document]:
     return present
 
 
+async def protected(walk: Walk) -> None:
+    """Raises NotReached where no token is asked for: then there is nothing to describe."""
+    if (await walk.refused()).status == 200:
+        raise NotReached("the server asks for no token")
+
+
 @RESOURCE.check(
+    "PR-01",
+    "there is protected resource metadata",
+    must(MCP_DISCOVERY, "Protected Resource Metadata Discovery Requirements", "2025-06-18"),
+    Severity.BLOCKS,
+    why="It is the first thing that a client fetches after the 401: it names the resource and where to log in.",
+    fix="Serve a JSON object with status 200, without a token, where the challenge says and at the well-known places.",
+)
+async def somewhere(walk: Walk) -> str | None:
+    await protected(walk)
+    try:
+        await walk.resource()
+    except NotReached:
+        documents = [await walk.document(url) for url in await walk.places()]
+        return "; ".join(f"{shown(document.answer.url)}: {document.flaw}" for document in documents)
+    return None
+
+
+@RESOURCE.check(
+    "PR-02",
     "the metadata that the challenge names is there",
     must("RFC 9728", "3.2, Response", "2025-06-18"),
     Severity.BLOCKS,
@@ -43,23 +68,27 @@ async def found(walk: Walk) -> list[Document]:
 )
 async def named(walk: Walk) -> str | None:
     url = await walk.named_place()
+    await walk.resource()
     document = await walk.document(url)
     return f"{shown(url)}: {document.flaw}" if document.flaw else None
 
 
 @RESOURCE.check(
+    "PR-03",
     "the metadata is at the path-inserted place",
-    must(MCP_DISCOVERY, "Protected Resource Metadata Discovery Requirements", "2025-11-25"),
+    should(MCP_DISCOVERY, "Protected Resource Metadata Discovery Requirements", "2025-11-25"),
     Severity.BLOCKS,
     why="Clients that do not read the header look here first.",
     fix="Serve it at /.well-known/oauth-protected-resource followed by the path of the MCP URL.",
 )
 async def at_path(walk: Walk) -> str | None:
+    await walk.resource()
     document = await walk.document(walk.path_place)
     return f"{shown(walk.path_place)}: {document.flaw}" if document.flaw else None
 
 
 @RESOURCE.check(
+    "PR-04",
     "the metadata is at the root place as well",
     should(MCP_DISCOVERY, "Protected Resource Metadata Discovery Requirements", "2025-11-25"),
     Severity.DEGRADES,
@@ -67,11 +96,13 @@ async def at_path(walk: Walk) -> str | None:
     fix="Serve the same document at /.well-known/oauth-protected-resource.",
 )
 async def at_root(walk: Walk) -> str | None:
+    await walk.resource()
     document = await walk.document(walk.root_place)
     return f"{shown(walk.root_place)}: {document.flaw}" if document.flaw else None
 
 
 @RESOURCE.check(
+    "PR-05",
     "all places serve the same document",
     should(PRACTICE, "one truth"),
     Severity.DEGRADES,
@@ -93,6 +124,7 @@ async def same_everywhere(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-06",
     "resource is the URL that people enter, everywhere",
     must("RFC 9728", "3.3, Protected Resource Metadata Validation", "2025-06-18"),
     Severity.BLOCKS,
@@ -110,6 +142,7 @@ async def resource_equal(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-07",
     "resource has the same closing slash as the URL, best none",
     must("RFC 9728", "3.3, Protected Resource Metadata Validation", "2025-06-18"),
     Severity.BLOCKS,
@@ -126,6 +159,7 @@ async def resource_slash(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-08",
     "an authorization server is named",
     must(MCP_DISCOVERY, "Authorization Server Location", "2025-06-18"),
     Severity.BLOCKS,
@@ -140,6 +174,7 @@ async def has_servers(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-09",
     "all places name the same authorization servers",
     must(PRACTICE, "one truth"),
     Severity.EXPOSES,
@@ -152,6 +187,7 @@ async def same_servers(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-10",
     "authorization servers are https URLs without query or fragment",
     must("RFC 8414", "2, issuer", "2025-06-18"),
     Severity.BLOCKS,
@@ -169,6 +205,7 @@ async def server_urls(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-11",
     "the metadata is served as application/json",
     must("RFC 9728", "3.2, Response", "2025-06-18"),
     Severity.BLOCKS,
@@ -182,6 +219,7 @@ async def media_type(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-12",
     "the metadata is served without a redirect",
     should(PRACTICE, "the SDKs follow redirects within the origin only"),
     Severity.BLOCKS,
@@ -197,6 +235,7 @@ async def not_redirected(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-13",
     "browsers may read the metadata",
     should("RFC 9728", "3.1, Protected Resource Metadata Request; CORS as in RFC 8414"),
     Severity.DEGRADES,
@@ -214,6 +253,7 @@ async def cors(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-14",
     "the metadata is not cached for longer than a day",
     should("RFC 9111", "5.2, Cache-Control"),
     Severity.DEGRADES,
@@ -230,6 +270,7 @@ async def caching(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-15",
     "scopes_supported is there",
     should("RFC 9728", "2, Protected Resource Metadata"),
     Severity.DEGRADES,
@@ -244,6 +285,7 @@ async def has_scopes(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-16",
     "scopes_supported has no offline_access",
     should(MCP_AUTHORIZATION, "Refresh Tokens", "2026-07-28"),
     Severity.DEGRADES,
@@ -255,6 +297,7 @@ async def no_offline_access(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-17",
     "scopes_supported has no catch-all",
     should(MCP_SECURITY, "Scope Minimization"),
     Severity.EXPOSES,
@@ -268,6 +311,7 @@ async def no_catch_all(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-18",
     "tokens are taken in the header only",
     must(MCP_AUTHORIZATION, "Token Requirements", "2025-03-26"),
     Severity.EXPOSES,
@@ -282,6 +326,7 @@ async def header_only(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-19",
     "a closing slash on the URL makes no redirect",
     should(MCP_AUTHORIZATION, "Canonical Server URI"),
     Severity.DEGRADES,
@@ -298,6 +343,7 @@ async def slash(walk: Walk) -> str | None:
 
 
 @RESOURCE.check(
+    "PR-20",
     "the MCP host's own authorization server metadata is the issuer's",
     should("RFC 8414", "3.3, Authorization Server Metadata Validation"),
     Severity.DEGRADES,

@@ -16,6 +16,7 @@ from stytch_mcp_kit.check.registry import (
     Needs,
     NotApplicable,
     NotReached,
+    Requirement,
     Severity,
     must,
     should,
@@ -57,6 +58,7 @@ def refusal(answer: Answer, what: str) -> str | None:
 
 
 @TOKENS.check(
+    "TK-01",
     "a fresh token is accepted",
     must(MCP_AUTHORIZATION, "Token Handling", "2025-03-26"),
     Severity.BLOCKS,
@@ -74,6 +76,7 @@ async def fresh(walk: Walk) -> str | None:
 
 
 @TOKENS.check(
+    "TK-02",
     "the scheme may be written in any case",
     must("RFC 9110", "11.1, Authentication Scheme"),
     Severity.BLOCKS,
@@ -88,6 +91,7 @@ async def lower_case(walk: Walk) -> str | None:
 
 
 @TOKENS.check(
+    "TK-03",
     "a token with a changed signature is refused",
     must(MCP_AUTHORIZATION, "Token Handling; OAuth 2.1, 5.2", "2025-03-26"),
     Severity.EXPOSES,
@@ -113,6 +117,7 @@ async def parts_of(walk: Walk) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @TOKENS.check(
+    "TK-04",
     "the same claims without a signature are refused",
     must("RFC 8725", "3.1, Perform Algorithm Verification"),
     Severity.EXPOSES,
@@ -132,6 +137,7 @@ async def own_key(walk: Walk) -> rsa.RSAPrivateKey:
 
 
 @TOKENS.check(
+    "TK-05",
     "the same claims signed with another key are refused",
     must(MCP_AUTHORIZATION, "Token Handling; OAuth 2.1, 5.2", "2025-03-26"),
     Severity.EXPOSES,
@@ -147,6 +153,7 @@ async def foreign_key(walk: Walk) -> str | None:
 
 
 @TOKENS.check(
+    "TK-06",
     "a key that the token brings along is not used",
     must("RFC 8725", "3.10, Do Not Trust Received Claims"),
     Severity.EXPOSES,
@@ -163,6 +170,7 @@ async def embedded_key(walk: Walk) -> str | None:
 
 
 @TOKENS.check(
+    "TK-07",
     "a token in the query string is refused",
     must(MCP_AUTHORIZATION, "Token Requirements", "2025-03-26"),
     Severity.EXPOSES,
@@ -179,6 +187,7 @@ async def query(walk: Walk) -> str | None:
 
 
 @TOKENS.check(
+    "TK-08",
     "two Authorization headers are refused",
     should("RFC 9110", "5.3, Field Order"),
     Severity.EXPOSES,
@@ -201,6 +210,7 @@ async def repeated(walk: Walk) -> str | None:
 
 
 @TOKENS.check(
+    "TK-09",
     "an ID token is refused",
     must("RFC 9068", "4, Validating JWT Access Tokens"),
     Severity.EXPOSES,
@@ -219,6 +229,7 @@ async def id_token(walk: Walk) -> str | None:
 
 
 @TOKENS.check(
+    "TK-10",
     "the token lives for a day at most",
     should(MCP_OAUTH_SECURITY, "Token Theft"),
     Severity.EXPOSES,
@@ -236,12 +247,13 @@ async def lifetime(walk: Walk) -> str | None:
     return f"{(end - start) / 3600:.0f} hours" if end - start > DAY_SECONDS else None
 
 
-def forged(title: str, requirement_section: str, why: str, fix: str, **wishes: Any) -> None:
+def forged(name: str, title: str, requirement: Requirement, why: str, fix: str, **wishes: Any) -> None:
     """Adds a check that a token which the local issuer made to order is refused."""
 
     @TOKENS.check(
+        name,
         title,
-        must(MCP_AUTHORIZATION, requirement_section, "2025-03-26"),
+        requirement,
         Severity.EXPOSES,
         why=why,
         fix=fix,
@@ -252,10 +264,11 @@ def forged(title: str, requirement_section: str, why: str, fix: str, **wishes: A
         return refusal(await walk.judged(**wishes), "it")
 
 
-HANDLING: Final = "Token Handling; OAuth 2.1, 5.2"
-AUDIENCE: Final = "Token Audience Binding and Validation"
+HANDLING: Final = must(MCP_AUTHORIZATION, "Token Handling; OAuth 2.1, 5.2", "2025-03-26")
+AUDIENCE: Final = must(MCP_AUTHORIZATION, "Token Audience Binding and Validation", "2025-06-18")
 
 forged(
+    "TK-11",
     "a token of another audience is refused",
     AUDIENCE,
     "A token for another server, taken there, would open this one.",
@@ -263,6 +276,7 @@ forged(
     claims={"aud": [FOREIGN_AUDIENCE]},
 )
 forged(
+    "TK-12",
     "a token without an audience is refused",
     AUDIENCE,
     "Nobody knows for whom it was issued.",
@@ -270,6 +284,7 @@ forged(
     claims={"aud": None},
 )
 forged(
+    "TK-13",
     "a token of a foreign issuer is refused",
     HANDLING,
     "The same key may sign for more than one issuer, such as another project.",
@@ -277,34 +292,39 @@ forged(
     claims={"iss": "https://issuer.another.example"},
 )
 forged(
+    "TK-14",
     "an expired token is refused",
-    "Error Handling: expired tokens MUST receive 401",
+    must(MCP_AUTHORIZATION, "Token Handling: expired tokens", "2025-03-26"),
     "Access has to end when it was said to end.",
     "Check exp with little leeway.",
     claims={"exp": 1_000_000_000, "iat": 999_996_400, "nbf": 999_996_400},
 )
 forged(
+    "TK-15",
     "a token without an end is refused",
-    HANDLING,
+    must("RFC 9068", "2.2, Data Structure: exp"),
     "It would be good for ever.",
     "Require exp.",
     claims={"exp": None},
 )
 forged(
+    "TK-16",
     "a token that is not valid yet is refused",
-    HANDLING,
+    must("RFC 7519", "4.1.5, nbf"),
     "It was issued for later.",
     "Check nbf with little leeway.",
     claims={"nbf": 4_000_000_000, "exp": 4_000_003_600},
 )
 forged(
+    "TK-17",
     "a token signed with the public key as a secret is refused",
-    HANDLING,
+    must("RFC 8725", "3.1, Perform Algorithm Verification"),
     "The classic confusion: everyone knows the public key.",
     "Accept the algorithms of the issuer only, from a list.",
     key="hs256_public",
 )
 forged(
+    "TK-18",
     "a token with an unknown kid is refused",
     HANDLING,
     "A key that the issuer does not publish is nobody's.",
@@ -312,20 +332,23 @@ forged(
     header={"kid": "jwk-test-mcp-check-unknown"},
 )
 forged(
+    "TK-19",
     "a token with an unknown critical extension is refused",
-    HANDLING,
-    "crit says: who does not understand this must refuse (RFC 7515, 4.1.11).",
+    must("RFC 7515", "4.1.11, crit"),
+    "crit says: who does not understand this has to refuse.",
     "Refuse tokens with crit.",
     header={"crit": ("x",), "x": "y"},
 )
 forged(
+    "TK-20",
     "a token of another type is refused",
-    HANDLING,
-    "typ keeps kinds of tokens apart (RFC 8725, 3.11).",
+    should("RFC 8725", "3.11, Use Explicit Typing"),
+    "typ keeps kinds of tokens apart.",
     "Accept at+jwt and JWT, or just what the issuer writes.",
     header={"typ": "logout+jwt"},
 )
 forged(
+    "TK-21",
     "a session token is refused",
     AUDIENCE,
     "Stytch signs sessions with the same key, issuer and audience: a web session is no consent to a client.",
@@ -333,6 +356,7 @@ forged(
     kind="session",
 )
 forged(
+    "TK-22",
     "a machine-to-machine token is refused",
     AUDIENCE,
     "Stytch signs them with the same key, issuer and audience: no person stands behind them.",
@@ -346,8 +370,8 @@ forged(
 
 async def only_built_in(walk: Walk) -> None:
     """Raises NotApplicable where no scope of the server's own is asked for."""
-    if not set((await walk.challenge()).scopes) - BUILT_IN_SCOPES:
-        raise NotApplicable("the challenge asks for no scope of the server's own")
+    if not set(await walk.basic_scopes()) - BUILT_IN_SCOPES:
+        raise NotApplicable("no scope of the server's own is asked for")
 
 
 @evidence
@@ -363,6 +387,7 @@ def stepped_up(answer: Answer) -> Challenge | None:
 
 
 @SCOPES.check(
+    "SC-01",
     "a token without the scope gets 403",
     must(MCP_AUTHORIZATION, "Error Handling", "2025-03-26"),
     Severity.EXPOSES,
@@ -386,6 +411,7 @@ async def step_up(walk: Walk) -> Challenge:
 
 
 @SCOPES.check(
+    "SC-02",
     "the 403 says insufficient_scope",
     should(MCP_AUTHORIZATION, "Runtime Insufficient Scope Errors", "2025-11-25"),
     Severity.BLOCKS,
@@ -405,6 +431,7 @@ async def insufficient(walk: Walk) -> str | None:
 
 
 @SCOPES.check(
+    "SC-03",
     "the 403 names the scopes",
     should(MCP_AUTHORIZATION, "Runtime Insufficient Scope Errors", "2026-07-28"),
     Severity.BLOCKS,
@@ -417,6 +444,7 @@ async def names_scopes(walk: Walk) -> str | None:
 
 
 @SCOPES.check(
+    "SC-04",
     "the 403 names the metadata",
     should(MCP_AUTHORIZATION, "Runtime Insufficient Scope Errors", "2025-11-25"),
     Severity.DEGRADES,
@@ -444,7 +472,7 @@ async def demanding(walk: Walk) -> tuple[str, Answer]:
     No arguments are sent, so that nothing is done even where it is let through.
     """
     await only_built_in(walk)
-    basic = set((await walk.challenge()).scopes)
+    basic = set(await walk.basic_scopes())
     await good_token(walk)
     for tool in await walk.tools():
         if scopes_of(tool) - basic and isinstance(tool.get("name"), str):
@@ -461,6 +489,7 @@ async def called(walk: Walk, tool: str, scope: str) -> Answer:
 
 
 @SCOPES.check(
+    "SC-05",
     "a tool that needs more gets 403 before it runs",
     should(MCP_AUTHORIZATION, "Runtime Insufficient Scope Errors", "2025-11-25"),
     Severity.BLOCKS,
@@ -477,6 +506,7 @@ async def tool_step_up(walk: Walk) -> str | None:
 
 
 @SCOPES.check(
+    "SC-06",
     "the scopes that a 403 names are enough",
     should(MCP_AUTHORIZATION, "Runtime Insufficient Scope Errors", "2026-07-28"),
     Severity.BLOCKS,
@@ -502,6 +532,7 @@ async def enough(walk: Walk) -> str | None:
 
 
 @SCOPES.check(
+    "SC-07",
     "write includes read",
     must(MCP_AUTHORIZATION, "Step-Up Authorization Flow, scope hierarchies", "2026-07-28"),
     Severity.DEGRADES,
@@ -511,7 +542,7 @@ async def enough(walk: Walk) -> str | None:
 )
 async def hierarchy(walk: Walk) -> str | None:
     await only_built_in(walk)
-    basic = (await walk.challenge()).scopes
+    basic = await walk.basic_scopes()
     await good_token(walk)
     offered = {scope for tool in await walk.tools() for scope in scopes_of(tool)}
     pairs = [scope for scope in basic if scope.endswith(":read") and f"{scope.removesuffix('read')}write" in offered]
@@ -523,6 +554,7 @@ async def hierarchy(walk: Walk) -> str | None:
 
 
 @SCOPES.check(
+    "SC-08",
     "tools say which scopes they need",
     should(OPENAI, "Authentication, per-tool securitySchemes"),
     Severity.DEGRADES,
@@ -539,6 +571,7 @@ async def schemes(walk: Walk) -> str | None:
 
 
 @SCOPES.check(
+    "SC-09",
     "securitySchemes are mirrored in _meta",
     should(OPENAI, "Authentication, per-tool securitySchemes"),
     Severity.DEGRADES,

@@ -43,6 +43,7 @@ async def all_tools(walk: Walk) -> list[dict[str, Any]]:
 
 
 @TOOLS.check(
+    "TL-01",
     "there are tools",
     must(MCP_TOOLS, "Listing Tools", "2025-03-26"),
     Severity.BLOCKS,
@@ -55,6 +56,7 @@ async def some(walk: Walk) -> str | None:
 
 
 @TOOLS.check(
+    "TL-02",
     "names are of letters, digits, _ and -, at most 64, each once",
     should(MCP_TOOLS, "Tool Names", "2025-11-25"),
     Severity.BLOCKS,
@@ -73,6 +75,7 @@ async def named(walk: Walk) -> str | None:
 
 
 @TOOLS.check(
+    "TL-03",
     "tools have a description",
     should(MCP_TOOLS, "Tool", "2025-03-26"),
     Severity.DEGRADES,
@@ -85,6 +88,7 @@ async def described(walk: Walk) -> str | None:
 
 
 @TOOLS.check(
+    "TL-04",
     "tools have a title",
     should(CLAUDE, "Submission requirements, tool annotations"),
     Severity.DEGRADES,
@@ -116,6 +120,7 @@ def schema_flaw(schema: Any) -> str | None:
 
 
 @TOOLS.check(
+    "TL-05",
     "input schemas are valid and of type object",
     must(MCP_TOOLS, "Tool, inputSchema", "2025-03-26"),
     Severity.BLOCKS,
@@ -129,6 +134,7 @@ async def inputs(walk: Walk) -> str | None:
 
 
 @TOOLS.check(
+    "TL-06",
     "output schemas are valid",
     must(MCP_TOOLS, "Output Schema", "2025-06-18"),
     Severity.DEGRADES,
@@ -145,6 +151,7 @@ async def outputs(walk: Walk) -> str | None:
 
 
 @TOOLS.check(
+    "TL-07",
     "arguments are described",
     should(PRACTICE, "what a model can act on"),
     Severity.DEGRADES,
@@ -169,6 +176,7 @@ def hints(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 @TOOLS.check(
+    "TL-08",
     "all four hints are given",
     should(CLAUDE, "Submission requirements, tool annotations"),
     Severity.DEGRADES,
@@ -181,6 +189,7 @@ async def hinted(walk: Walk) -> str | None:
 
 
 @TOOLS.check(
+    "TL-09",
     "hints do not contradict each other",
     should(MCP_TOOLS, "Tool Annotations", "2025-03-26"),
     Severity.DEGRADES,
@@ -200,6 +209,7 @@ def named_tool(tools: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
 
 
 @TOOLS.check(
+    "TL-10",
     "there are search and fetch",
     may(OPENAI, "search and fetch for connectors; the present wording is unconfirmed"),
     Severity.DEGRADES,
@@ -222,6 +232,7 @@ async def contract(walk: Walk, name: str) -> dict[str, Any]:
 
 
 @TOOLS.check(
+    "TL-11",
     "search and fetch take one text each: query and id",
     should(OPENAI, "search and fetch for connectors; the present wording is unconfirmed"),
     Severity.DEGRADES,
@@ -243,6 +254,7 @@ async def search_arguments(walk: Walk) -> str | None:
 
 
 @TOOLS.check(
+    "TL-12",
     "search and fetch are read-only",
     should(OPENAI, "search and fetch for connectors; the present wording is unconfirmed"),
     Severity.DEGRADES,
@@ -257,6 +269,7 @@ async def search_reads(walk: Walk) -> str | None:
 
 
 @TOOLS.check(
+    "TL-13",
     "search answers with id, title and url",
     should(OPENAI, "search and fetch for connectors; the present wording is unconfirmed"),
     Severity.DEGRADES,
@@ -291,6 +304,7 @@ async def health_document(walk: Walk, path: str) -> Document:
 
 
 @HEALTH.check(
+    "HE-01",
     "/health answers 200",
     should(PRACTICE, "liveness"),
     Severity.DEGRADES,
@@ -303,6 +317,7 @@ async def health(walk: Walk) -> str | None:
 
 
 @HEALTH.check(
+    "HE-02",
     "/health finds the server OAuth compliant",
     should(PRACTICE, "self-check"),
     Severity.BLOCKS,
@@ -317,6 +332,7 @@ async def compliant(walk: Walk) -> str | None:
 
 
 @HEALTH.check(
+    "HE-03",
     "/ready answers 200",
     should(PRACTICE, "readiness"),
     Severity.BLOCKS,

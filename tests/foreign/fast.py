@@ -15,9 +15,7 @@ verifier = JWTVerifier(
     audience=os.environ["AUDIENCE"],
     required_scopes=["notes:read"],
 )
-auth = RemoteAuthProvider(
-    token_verifier=verifier, authorization_servers=[ISSUER], base_url=f"http://127.0.0.1:{PORT}"
-)
+auth = RemoteAuthProvider(token_verifier=verifier, authorization_servers=[ISSUER], base_url=f"http://127.0.0.1:{PORT}")
 server = FastMCP("Fast", auth=auth)
 
 

@@ -25,7 +25,9 @@ class Verifier:
         except jwt.PyJWTError:
             return None
         scopes = claims.get("scope", "").split()
-        return AccessToken(token=token, client_id=claims.get("client_id", ""), scopes=scopes, expires_at=claims.get("exp"))
+        return AccessToken(
+            token=token, client_id=claims.get("client_id", ""), scopes=scopes, expires_at=claims.get("exp")
+        )
 
 
 def protected() -> MCPServer:

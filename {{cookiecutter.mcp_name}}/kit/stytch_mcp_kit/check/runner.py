@@ -1,10 +1,12 @@
 """One run: which checks, in what order, and what came of them."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any, Final
 
 import anyio
@@ -19,6 +21,8 @@ from stytch_mcp_kit.check.walk import Walk
 from stytch_mcp_kit.check.web import Resolve, Web, resolve
 
 HIDDEN: Final = "(secret)"
+SHORTEST_SECRET: Final = 8
+JWT: Final = re.compile(r"eyJ[\w-]{8,}(\.[\w-]*){0,4}")
 
 
 class Status(StrEnum):
@@ -226,10 +230,14 @@ async def outcome(walk: Walk, check: Check) -> Result:
 
 
 def hidden(walk: Walk, text: str) -> str:
-    """The text without anything that is secret."""
+    """The text without anything that is secret, nor the beginning of it: findings quote, and cut what they quote."""
     for secret in sorted(walk.secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return text
+        start = 0
+        while (start := text.find(secret[:SHORTEST_SECRET], start)) >= 0:
+            same = (one == other for one, other in zip(text[start:], secret, strict=False))
+            text = text[:start] + HIDDEN + text[start + sum(takewhile(bool, same)) :]
+            start += len(HIDDEN)
+    return JWT.sub(HIDDEN, text)
 
 
 async def judge_clients(walk: Walk, profiles: Sequence[Any], results: Sequence[Result]) -> list[Verdict]:

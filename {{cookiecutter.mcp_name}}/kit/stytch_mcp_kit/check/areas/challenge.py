@@ -341,7 +341,7 @@ async def oversized(walk: Walk) -> str | None:
 @CHALLENGE.check(
     "CH-21",
     "a refused token is not repeated in the answer",
-    must(PRACTICE, "no token in output"),
+    should(PRACTICE, "no token in output"),
     Severity.EXPOSES,
     why="Answers end up in logs and error reports.",
     fix="Say what is wrong with the token, never the token.",

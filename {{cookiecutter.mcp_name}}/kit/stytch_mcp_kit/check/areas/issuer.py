@@ -317,7 +317,7 @@ async def no_old_grants(walk: Walk) -> str | None:
 @ISSUER.check(
     "AS-19",
     "public clients may use the token endpoint",
-    must(CLAUDE, "Authentication", "2025-11-25"),
+    should(CLAUDE, "Authentication"),
     Severity.BLOCKS,
     why="Clients have no secret. Claude uses metadata documents only where none is advertised; ChatGPT needs it too.",
     fix='token_endpoint_auth_methods_supported has to contain "none".',

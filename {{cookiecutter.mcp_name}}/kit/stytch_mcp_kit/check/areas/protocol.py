@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from stytch_mcp_kit.check.messages import LATEST, LEGACY, META, MODERN, Reply, legacy_body, modern_body
 from stytch_mcp_kit.check.registry import (
-    CLAUDE,
     MCP_BASE,
     MCP_CACHING,
     MCP_HTTP,
@@ -428,9 +427,9 @@ async def batch(walk: Walk) -> str | None:
 @PROTOCOL.check(
     "PT-24",
     "Accept: */* is served",
-    should(CLAUDE, "Troubleshooting"),
+    should(PRACTICE, "a report of Claude with this header, unconfirmed"),
     Severity.BLOCKS,
-    why="Claude was seen with it; a strict server answers 406 after the log-in.",
+    why="A strict server answers 406 after the log-in, and the client gives up.",
     fix="Read */* as both media types.",
     clients=("claude",),
     needs=Needs.TOKEN,

@@ -176,7 +176,7 @@ async def has_servers(walk: Walk) -> str | None:
 @RESOURCE.check(
     "PR-09",
     "all places name the same authorization servers",
-    must(PRACTICE, "one truth"),
+    should(PRACTICE, "one truth"),
     Severity.EXPOSES,
     why="A forgotten document would send some clients to an old or foreign authorization server.",
     fix="Serve one document at all places.",

@@ -7,7 +7,6 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
 
 from stytch_mcp_kit.check.registry import (
-    CLAUDE,
     MCP_TOOLS,
     OPENAI,
     PRACTICE,
@@ -25,7 +24,7 @@ from stytch_mcp_kit.check.walk import Document, Walk, evidence
 
 TOOLS: Final = Area("TL", "tools")
 HEALTH: Final = Area("HE", "health")
-NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 HINTS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -57,11 +56,11 @@ async def some(walk: Walk) -> str | None:
 
 @TOOLS.check(
     "TL-02",
-    "names are of letters, digits, _ and -, at most 64, each once",
+    "names are of letters, digits, _, - and ., at most 128, each once",
     should(MCP_TOOLS, "Tool Names", "2025-11-25"),
     Severity.BLOCKS,
-    why="The APIs of the models take no other names.",
-    fix="Rename the tools: [A-Za-z0-9_-]{1,64}.",
+    why="Clients hand names on to the APIs of models, which take no others.",
+    fix="Rename the tools: [A-Za-z0-9_.-]{1,128}.",
     needs=Needs.TOKEN,
 )
 async def named(walk: Walk) -> str | None:
@@ -90,7 +89,7 @@ async def described(walk: Walk) -> str | None:
 @TOOLS.check(
     "TL-04",
     "tools have a title",
-    should(CLAUDE, "Submission requirements, tool annotations"),
+    should(PRACTICE, "what people see when they allow a call"),
     Severity.DEGRADES,
     why="People see it when they are asked to allow a call.",
     fix="Give each tool a title.",
@@ -178,7 +177,7 @@ def hints(tool: dict[str, Any]) -> dict[str, Any]:
 @TOOLS.check(
     "TL-08",
     "all four hints are given",
-    should(CLAUDE, "Submission requirements, tool annotations"),
+    should(PRACTICE, "what people see when they allow a call"),
     Severity.DEGRADES,
     why="Without them a client has to take every tool for destructive, and asks the person each time.",
     fix="Set readOnlyHint, destructiveHint, idempotentHint and openWorldHint.",

@@ -138,7 +138,7 @@ async def ipv4(walk: Walk) -> str | None:
 @TRANSPORT.check(
     "TR-08",
     "clients' user agents are not blocked",
-    should(CLAUDE, "Troubleshooting, firewalls"),
+    should(CLAUDE, "Troubleshooting, firewalls; the user agent of ChatGPT is unconfirmed"),
     Severity.BLOCKS,
     why="The most frequent cause of all: a bot rule at the edge stops the client, and the server never hears of it.",
     fix="Let the clients' user agents and addresses through on the MCP URL and on /.well-known/*, at the edge as well.",
@@ -232,7 +232,7 @@ async def foreign_host(walk: Walk) -> str | None:
 @ORIGINS.check(
     "HO-05",
     "a forwarded host changes nothing",
-    must(PRACTICE, "host header injection"),
+    should(PRACTICE, "host header injection"),
     Severity.EXPOSES,
     why="Whoever can put a name into the metadata sends people to an authorization server of their own.",
     fix="Derive all URLs from the configured public URL, never from Host, X-Forwarded-Host or Forwarded.",

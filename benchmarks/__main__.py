@@ -1,4 +1,4 @@
-"""All benchmarks, or those that are named: python benchmarks [throughput verification stalls footprint]."""
+"""All benchmarks, or those that are named: python benchmarks [throughput verification stalls footprint check]."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SUBJECTS: Final = {
     "verification": "What it takes to judge a token",
     "stalls": "The longest stall of the event loop while the issuer does wrong",
     "footprint": "Start and memory",
+    "check": "What a run of the checklist takes",
 }
 WIDTH: Final = 170
 

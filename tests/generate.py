@@ -18,13 +18,15 @@ from stytch_mcp_kit.check.clients import OPTIONS  # type: ignore[import-not-foun
 from stytch_mcp_kit.check.registry import PRACTICE, Level, Needs  # type: ignore[import-not-found]
 from stytch_mcp_kit.check.reports import cell  # type: ignore[import-not-found]
 
+WAYS = {"cimd": "CIMD", "dcr": "DCR"}
 NOTE = "<!-- Written by `make generate` from the registry of checks; changes here are lost. -->"
 TEST = "tests/check/test_faults.py::test_a_fault_fails_its_check_and_no_other"
+PRACTICE_TITLE = "Practice: what no document asks for, and what was seen to go wrong without"
 RUNS = {Needs.NOTHING: "always", **{need: f"`{option}`" for need, option in OPTIONS.items()}}
 LIMIT = f"""\
 What the checks cannot see: whether an edge or firewall lets the vendors' networks through (only their user agents are
-tried), and what a client's vendor changed since {clients.load().checked_on}. Facts marked *unconfirmed* are reports that
-nobody here could verify."""
+tried), and what a client's vendor changed since {clients.load().checked_on}. Facts marked *unconfirmed* are reports
+that nobody here could verify."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -115,11 +117,7 @@ def requirements() -> str:
         " check).\n",
     ]
     for document in documents:
-        name = (
-            "Practice: what no document asks for, and what was seen to go wrong without"
-            if document == PRACTICE
-            else document
-        )
+        name = PRACTICE_TITLE if document == PRACTICE else document
         rows = [
             (
                 cell(requirement.section),
@@ -141,9 +139,7 @@ def client_facts() -> str:
     rows = [
         (
             profile.title,
-            ", then ".join(
-                way.upper() if way in ("cimd", "dcr") else f"a client id {way}" for way in profile.registration
-            ),
+            ", then ".join(WAYS.get(way, f"a client id {way}") for way in profile.registration),
             code([*profile.redirect_uris_without_iss, *profile.redirect_uris]),
             code(profile.client_id_metadata),
             code([*profile.user_agents, *profile.addresses]),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from bake import ROOT
-from generate import CHECKS, pages
+from generate import CHECKS, pages  # type: ignore[attr-defined]
 
 PAGES = pages()
 

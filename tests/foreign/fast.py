@@ -19,7 +19,7 @@ auth = RemoteAuthProvider(token_verifier=verifier, authorization_servers=[ISSUER
 server = FastMCP("Fast", auth=auth)
 
 
-@server.tool
+@server.tool  # type: ignore[untyped-decorator]
 async def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b

@@ -14,7 +14,9 @@ import pytest
 import trustme
 
 from stytch_mcp_kit.check import clients
+from stytch_mcp_kit.check.reports import FORMATS, text
 from stytch_mcp_kit.check.runner import Options, Report, Status, run
+from stytch_mcp_kit.check.web import AT_ONCE
 from stytch_mcp_kit.local.config import PROJECT_ID, SECRET
 from tests.check.stand_in import Asked, Fault, StandIn, answer
 
@@ -164,3 +166,43 @@ async def test_certificates_are_judged_by_name_and_by_authority(tmp_path: Path) 
         status, detail = await tls(url, path)
         assert status is Status.FAILS
         assert "Hostname mismatch" in detail
+
+
+async def test_requests_are_few_at_once(dev: dict[str, Any]) -> None:
+    """A run is a polite guest, also where the server is slow to answer."""
+    now, most = 0, 0
+
+    class Counting(StandIn):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            try:
+                await asyncio.sleep(0)
+                return await super().handle_async_request(request)
+            finally:
+                now -= 1
+
+    report = await run(Options(dev["mcp_url"], full=True, transport=Counting(dev, Fault())), clients.load())
+    assert 1 < most <= AT_ONCE
+    assert report.requests < 150
+
+
+async def test_a_log_in_that_did_not_happen_is_remarked(dev: dict[str, Any]) -> None:
+    stand_in = StandIn(dev, Fault(before=lambda asked: answer(500) if asked.path == "/v1/oauth2/register" else None))
+    report = await run(Options(dev["mcp_url"], log_in=True, transport=stand_in), clients.load())
+    assert any(note.startswith("Nobody is logged in") for note in report.notes)
+
+
+async def test_a_limit_is_remarked(dev: dict[str, Any]) -> None:
+    stand_in = StandIn(dev, Fault(before=lambda asked: answer(429) if asked.path == "/health" else None))
+    report = await run(Options(dev["mcp_url"], transport=stand_in), clients.load())
+    assert "1 answers were 429, too many requests: some findings may come from that." in report.notes
+
+
+async def test_a_password_in_the_url_is_not_repeated(dev: dict[str, Any]) -> None:
+    url = dev["mcp_url"].replace("http://", "http://ada:correct-horse@")
+    report = await run(Options(url), clients.load())
+    assert [result.check.id for result in report.of(Status.FAILS)] == ["TR-03"]
+    for render in (text, *FORMATS.values()):
+        assert "correct-horse" not in render(report)

@@ -78,6 +78,9 @@ def _area(console: Console, name: str, results: list[Result]) -> None:
             )
             for line in (f"Found: {result.detail}", check.why, check.fix):
                 console.print(f"             {escape(line)}")
+    reasons = dict.fromkeys(result.detail for result in results if result.status is Status.NOT_REACHED)
+    for reason in reasons:
+        console.print(f"    not reached: {escape(reason)}", style="dim")
 
 
 def _clients(console: Console, verdicts: tuple[Verdict, ...]) -> None:

@@ -154,11 +154,12 @@ async def run(
         try:
             problem = await first_contact(walk)
             if problem is not None:
-                return Report(options.url, options.depth, (), unreachable=problem, requests=web.requests)
+                return Report(walk.url, options.depth, (), unreachable=problem, requests=web.requests)
             if options.full:
                 await use_local_issuer(walk, login)
             results = await run_checks(walk, options, on_result)
             verdicts = await judge_clients(walk, profiles, results)
+            walk.notes += await remarks(walk)
             with anyio.move_on_after(options.seconds):
                 await walk.goodbye()
                 await clean_up(walk)
@@ -166,7 +167,7 @@ async def run(
             login.close()
     notes = [*walk.notes, *([warning] if (warning := facts.warning(options.today)) else [])]
     return Report(
-        options.url,
+        walk.url,
         options.depth,
         tuple(results),
         tuple(verdicts),
@@ -174,6 +175,19 @@ async def run(
         requests=web.requests,
         seconds=options.clock() - began,
     )
+
+
+async def remarks(walk: Walk) -> list[str]:
+    """What a person should know about the run as a whole."""
+    said = []
+    if Needs.LOGIN in walk.abilities:
+        try:
+            await walk.session()
+        except (NotReached, NotApplicable) as reason:
+            said.append(f"Nobody is logged in, so much was not reached: {reason}.")
+    if walk.web.limited:
+        said.append(f"{walk.web.limited} answers were 429, too many requests: some findings may come from that.")
+    return said
 
 
 async def first_contact(walk: Walk) -> str | None:

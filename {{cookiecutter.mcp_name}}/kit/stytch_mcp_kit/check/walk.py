@@ -132,7 +132,7 @@ class Walk:
         """One message in the manner of a revision; `headers` are laid over, `without` are left out."""
         modern = version not in LEGACY
         given = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
-        if modern:
+        if modern and method:
             given |= modern_headers(version, method, params or {})
         elif method != "initialize":
             given["mcp-protocol-version"] = version

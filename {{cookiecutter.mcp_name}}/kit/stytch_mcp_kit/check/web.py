@@ -16,9 +16,9 @@ MAX_BYTES: Final = 1024 * 1024
 MAX_REQUESTS: Final = 400
 MAX_REDIRECTS: Final = 3
 AT_ONCE: Final = 4
+TOO_MANY: Final = 429
 USER_AGENT: Final = "mcp-check/0.1"
 TOO_LARGE: Final = f"more than {MAX_BYTES // 1024} KiB"
-ANY_ACCEPT: Final = "application/json, text/event-stream"
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -71,6 +71,8 @@ class Web:
     ca_file: str | None = None
     home: Home = "public"
     requests: int = 0
+    limited: int = 0
+    """How many answers said that there were too many requests (429)."""
     extra_seconds: float = 0.0
     """What the run waited for a person; it does not count."""
 
@@ -143,6 +145,7 @@ class Web:
             answer = Answer(url, kind="time", problem=f"no answer within {self.seconds:g} s")
             with anyio.move_on_after(min(self.seconds, left)):
                 answer = await self._ask(method, url, headers or {}, content, form, head_only)
+            self.limited += answer.status == TOO_MANY
             return Answer(**{**vars(answer), "seconds": self.clock() - began})
 
     async def _ask(

@@ -1,5 +1,6 @@
 """Which tokens come in, and what happens when one does not carry enough (step-up)."""
 
+from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -131,9 +132,10 @@ async def unsigned(walk: Walk) -> str | None:
     return refusal(await walk.presented(forged), "alg none")
 
 
-@evidence
-async def own_key(walk: Walk) -> rsa.RSAPrivateKey:
-    return await anyio.to_thread.run_sync(rsa.generate_private_key, 65537, 2048)
+@cache
+def own_key() -> rsa.RSAPrivateKey:
+    """A key that nobody published, one for all runs of a process: making it takes longer than most checks."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @TOKENS.check(
@@ -148,7 +150,7 @@ async def own_key(walk: Walk) -> rsa.RSAPrivateKey:
 async def foreign_key(walk: Walk) -> str | None:
     header, claims = await parts_of(walk)
     kid = {"kid": header["kid"]} if isinstance(header.get("kid"), str) else {}
-    forged = jwt.encode(claims, await own_key(walk), algorithm="RS256", headers=kid)
+    forged = jwt.encode(claims, await anyio.to_thread.run_sync(own_key), algorithm="RS256", headers=kid)
     return refusal(await walk.presented(forged), "it")
 
 
@@ -163,7 +165,7 @@ async def foreign_key(walk: Walk) -> str | None:
 )
 async def embedded_key(walk: Walk) -> str | None:
     header, claims = await parts_of(walk)
-    key = await own_key(walk)
+    key = await anyio.to_thread.run_sync(own_key)
     jwk = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     forged = jwt.encode(claims, key, algorithm="RS256", headers={"kid": header.get("kid", "x"), "jwk": jwk})
     return refusal(await walk.presented(forged), "a token with its own jwk")

@@ -281,6 +281,8 @@ async def search_results(walk: Walk) -> str | None:
     tool = await contract(walk, "search")
     if hints(tool).get("readOnlyHint") is not True:
         raise NotReached("search does not say that it only reads, so it is not called")
+    if Needs.TOKEN not in walk.abilities:
+        raise NotReached("a run that only looks calls no tool")
     reply = await walk.request("tools/call", {"name": "search", "arguments": {"query": "a"}})
     if reply.result is None or reply.result.get("isError"):
         return f"search for the letter a gets {'an error' if reply.result else reply.says}"

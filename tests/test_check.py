@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,15 @@ def dev(folder: Path, **settings: str) -> Iterator[dict[str, Any]]:
                 child.wait(HANGING_SECONDS)
 
 
+def minted(found: dict[str, Any]) -> str:
+    """An access token of the local Stytch."""
+    request = urllib.request.Request(  # noqa: S310
+        f"{found['test_controls']}/mint", data=b"{}", headers={"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        return str(json.load(answer)["token"])
+
+
 @pytest.fixture
 def folder(request: pytest.FixtureRequest, default: Path) -> Path:
     return default if request.param == "default" else EXAMPLE
@@ -68,7 +78,7 @@ def folder(request: pytest.FixtureRequest, default: Path) -> Path:
 @pytest.mark.parametrize("folder", SERVERS, indirect=True)
 def test_a_generated_server_passes_everything(folder: Path, mode: str) -> None:
     with dev(folder, SCOPE_MODE=mode) as found:
-        for options in ([], ["--register"], ["--login"], ["--full"]):
+        for options in ([], ["--register"], ["--token", minted(found)], ["--login"], ["--full"]):
             done = subprocess.run(
                 [sys.executable, "-m", package(folder), "check", found["mcp_url"], "--format", "json", *options],
                 cwd=folder,

@@ -63,8 +63,8 @@ def test_a_token_goes_deeper(dev: dict[str, Any]) -> None:
     ):
         assert result.exit_code == 0, result.output
         assert "depth: token" in result.output
-        assert re.search(r"\ntoken +ok 7\n", result.output)
-        assert re.search(r"\ntools +ok 13\n", result.output)
+        assert re.search(r"\ntoken +ok 7 ", result.output)
+        assert re.search(r"\ntools +ok 13 ", result.output)
         assert token not in result.output
 
 

@@ -113,6 +113,8 @@ class Area:
 
     prefix: str
     name: str
+    about: str
+    """What it holds when all is well."""
     checks: list[Check] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Check]:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from stytch_mcp_kit.check.areas import AREAS
 from stytch_mcp_kit.check.clients import OPTIONS, Verdict
-from stytch_mcp_kit.check.registry import Check, Level, Needs
+from stytch_mcp_kit.check.registry import Area, Check, Level, Needs
 from stytch_mcp_kit.check.runner import Report, Result, Status
 
 NAME: Final = "mcp-check"
@@ -46,11 +46,11 @@ def text(report: Report, width: int = 120, color: bool = False) -> str:
     console = Console(
         file=io.StringIO(), width=width, force_terminal=color, no_color=not color, highlight=False, emoji=False
     )
-    console.print(f"[bold]{escape(report.url)}[/bold] as a client sees it    depth: {report.depth}\n")
+    console.print(f"Checking [bold]{escape(report.url)}[/bold] as a client would    depth: {report.depth}\n")
     for area in AREAS:
         results = [result for result in report.results if result.check.area == area.name]
         if any(result.status is not Status.NOT_ASKED for result in results):
-            _area(console, area.name, results)
+            _area(console, area, results)
     if report.verdicts:
         _clients(console, report.verdicts)
     first = report.first_broken
@@ -65,10 +65,12 @@ def text(report: Report, width: int = 120, color: bool = False) -> str:
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
 
 
-def _area(console: Console, name: str, results: list[Result]) -> None:
+def _area(console: Console, area: Area, results: list[Result]) -> None:
     counts = {status: sum(result.status is status for result in results) for status in MARKS}
     said = "   ".join(f"{mark} {counts[status]}" for status, mark in MARKS.items() if counts[status])
-    console.print(f"{name:<17}{said or 'nothing applies'}")
+    holds = all(result.status not in (Status.FAILS, Status.NOT_REACHED) for result in results)
+    about = area.about if holds and counts[Status.HOLDS] else ""
+    console.print(f"{area.name:<17}{said or 'nothing applies':<8}  [dim]{about}[/dim]")
     for result in results:
         if result.status is Status.FAILS:
             check = result.check

@@ -20,7 +20,7 @@ from stytch_mcp_kit.check.registry import (
 from stytch_mcp_kit.check.walk import GARBAGE, Walk, same_kind
 from stytch_mcp_kit.check.web import Answer
 
-CHALLENGE: Final = Area("CH", "challenge")
+CHALLENGE: Final = Area("CH", "challenge", "401 on every method and revision, with metadata and scope")
 
 
 async def protected(walk: Walk) -> None:

@@ -26,8 +26,8 @@ from stytch_mcp_kit.check.registry import (
 from stytch_mcp_kit.check.walk import AUTHORIZATION_SERVER, Walk, same_kind
 from stytch_mcp_kit.check.web import split
 
-ISSUER: Final = Area("AS", "issuer")
-KEYS: Final = Area("JW", "keys")
+ISSUER: Final = Area("AS", "issuer", "issuer equal, S256, a way to register, endpoints on https")
+KEYS: Final = Area("JW", "keys", "public, strong, with a kid each")
 ENDPOINTS: Final = (
     "authorization_endpoint",
     "token_endpoint",

@@ -21,8 +21,8 @@ from stytch_mcp_kit.check.registry import (
 from stytch_mcp_kit.check.walk import Document, Walk, evidence
 from stytch_mcp_kit.check.web import Answer, location, parse
 
-REGISTRATION: Final = Area("RG", "registration")
-LOGIN: Final = Area("LG", "log-in")
+REGISTRATION: Final = Area("RG", "registration", "clients register, strangers' redirect URIs do not")
+LOGIN: Final = Area("LG", "log-in", "code with PKCE, token, refresh with rotation")
 STRANGER: Final = "https://attacker.example/callback"
 LONGEST_SECONDS: Final = 24 * 3600
 

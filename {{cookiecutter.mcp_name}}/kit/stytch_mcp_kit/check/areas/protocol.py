@@ -23,7 +23,7 @@ from stytch_mcp_kit.check.registry import (
 )
 from stytch_mcp_kit.check.walk import Walk, initialize
 
-PROTOCOL: Final = Area("PT", "protocol")
+PROTOCOL: Final = Area("PT", "protocol", "both eras, required headers, error codes")
 HEADER_MISMATCH: Final = -32020
 UNSUPPORTED_VERSION: Final = -32022
 INVALID_PARAMS: Final = -32602

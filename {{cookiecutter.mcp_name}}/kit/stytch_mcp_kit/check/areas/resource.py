@@ -19,7 +19,7 @@ from stytch_mcp_kit.check.registry import (
 from stytch_mcp_kit.check.walk import Document, Walk, initialize, same_kind
 from stytch_mcp_kit.check.web import parse
 
-RESOURCE: Final = Area("PR", "discovery")
+RESOURCE: Final = Area("PR", "discovery", "protected resource metadata at both places, resource equal")
 DAY_SECONDS: Final = 86_400
 CATCH_ALL: Final = frozenset({"*", "all", "full-access", "full_access", "omni"})
 STRICT: Final = ("claude", "claude-code", "vscode", "cursor")

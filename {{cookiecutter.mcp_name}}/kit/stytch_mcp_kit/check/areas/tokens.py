@@ -26,8 +26,8 @@ from stytch_mcp_kit.check.registry import (
 from stytch_mcp_kit.check.walk import BUILT_IN_SCOPES, Walk, evidence
 from stytch_mcp_kit.check.web import Answer
 
-TOKENS: Final = Area("TK", "token")
-SCOPES: Final = Area("SC", "scopes")
+TOKENS: Final = Area("TK", "token", "good ones come in, forged and foreign ones do not")
+SCOPES: Final = Area("SC", "scopes", "403 that names what is missing, before a tool runs")
 FOREIGN_AUDIENCE: Final = "https://another.example/mcp"
 DAY_SECONDS: Final = 86_400
 REFUSE: Final = "Verify the token as a whole, on every request, and answer 401 with error=invalid_token."

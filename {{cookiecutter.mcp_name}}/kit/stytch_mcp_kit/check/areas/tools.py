@@ -22,8 +22,8 @@ from stytch_mcp_kit.check.registry import (
 )
 from stytch_mcp_kit.check.walk import Document, Walk, evidence
 
-TOOLS: Final = Area("TL", "tools")
-HEALTH: Final = Area("HE", "health")
+TOOLS: Final = Area("TL", "tools", "valid schemas, titles, hints, search and fetch")
+HEALTH: Final = Area("HE", "health", "alive, compliant, ready")
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 HINTS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

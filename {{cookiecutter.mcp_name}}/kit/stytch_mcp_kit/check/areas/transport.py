@@ -21,8 +21,8 @@ from stytch_mcp_kit.check.registry import (
 from stytch_mcp_kit.check.walk import Walk, initialize
 from stytch_mcp_kit.check.web import Answer
 
-TRANSPORT: Final = Area("TR", "transport")
-ORIGINS: Final = Area("HO", "host and origin")
+TRANSPORT: Final = Area("TR", "transport", "https, reachable for hosted clients, quick, no redirect")
+ORIGINS: Final = Area("HO", "host and origin", "strangers' pages and names are kept out, clients are not")
 HOSTED: Final = ("chatgpt", "claude")
 SLOW_SECONDS: Final = 10.0
 STRANGER: Final = "attacker.example"

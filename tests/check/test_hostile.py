@@ -323,3 +323,13 @@ async def test_no_answer_trips_a_check(dev: dict[str, Any], seed: int) -> None:
     assert not [result for result in report.results if "cannot be made sense of" in result.detail]
     text = readable(report)
     assert not set(text) & set("\x1b\x00\x07\u202e")
+
+
+async def test_a_name_server_that_does_not_answer_is_not_waited_for() -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    report = await run(Options("https://notes.example.com/mcp", resolve=resolve, seconds=0.1), clients.load())
+    assert report.unreachable == "the host name cannot be resolved (TimeoutError)"
+    assert report.exit_code == 2

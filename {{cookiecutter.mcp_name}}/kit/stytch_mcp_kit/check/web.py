@@ -113,7 +113,8 @@ class Web:
         try:
             return [plain(parts.host)]
         except ValueError:
-            return [plain(address) for address in await self.resolve(parts.host, port)]
+            with anyio.fail_after(self.seconds):
+                return [plain(address) for address in await self.resolve(parts.host, port)]
 
     def forbidden(self, address: Address) -> str | None:
         """Why this run does not go there."""

@@ -221,12 +221,12 @@ async def repeated(walk: Walk) -> str | None:
     needs=Needs.LOGIN,
 )
 async def id_token(walk: Walk) -> str | None:
+    await good_token(walk)
     if walk.mint is not None:
         return refusal(await walk.judged(kind="id"), "it")
     token = (await walk.session()).tokens.get("id_token")
     if not isinstance(token, str):
         raise NotApplicable("the log-in yields no ID token")
-    await good_token(walk)
     return refusal(await walk.presented(token), "it")
 
 

@@ -8,7 +8,6 @@ from stytch_mcp_kit.check.messages import LATEST, LEGACY, MODERN, legacy_body
 from stytch_mcp_kit.check.registry import (
     MCP_AUTHORIZATION,
     MCP_SECURITY,
-    MCP_VERSIONING,
     PRACTICE,
     Area,
     NotReached,
@@ -174,7 +173,7 @@ async def no_error(walk: Walk) -> str | None:
 @CHALLENGE.check(
     "CH-10",
     "server/discover without a token gets the same 401",
-    must(MCP_VERSIONING, "Backward Compatibility", "2026-07-28"),
+    must(MCP_AUTHORIZATION, "Token Handling", "2026-07-28"),
     Severity.BLOCKS,
     why="Current clients begin with it. A 400 or 404 looks like an old server, not like one that asks for a token.",
     fix="Judge the token before the revision and the method.",

@@ -149,7 +149,7 @@ async def s256(walk: Walk) -> str | None:
 @ISSUER.check(
     "AS-08",
     "PKCE with plain is not offered",
-    should(OAUTH, "7.5.2, Code Challenge Method"),
+    should(OAUTH, "Security Considerations, PKCE"),
     Severity.EXPOSES,
     why="A plain challenge protects nothing against who reads the authorization request.",
     fix="Offer S256 only.",

@@ -63,7 +63,7 @@ async def registers(walk: Walk) -> str | None:
 @REGISTRATION.check(
     "RG-02",
     "the registered redirect URIs are those that were sent",
-    must("RFC 7591", "3.2.1, Client Information Response", "2025-03-26"),
+    should("RFC 7591", "3.2.1, Client Information Response", "2025-03-26"),
     Severity.BLOCKS,
     why="A client that finds others has to give up.",
     fix="Register and return redirect_uris unchanged.",
@@ -77,7 +77,7 @@ async def same_redirects(walk: Walk) -> str | None:
 @REGISTRATION.check(
     "RG-03",
     "a public client stays public",
-    must(MCP_AUTHORIZATION, "Roles, public clients", "2025-03-26"),
+    should("RFC 7591", "3.2.1, Client Information Response"),
     Severity.BLOCKS,
     why="A client that asked for no secret cannot keep one, and does not send it.",
     fix="Honour token_endpoint_auth_method none, without a client_secret.",
@@ -109,7 +109,7 @@ async def no_plain_http(walk: Walk) -> str | None:
 @REGISTRATION.check(
     "RG-05",
     "a redirect URI that is a script is refused",
-    must(MCP_OAUTH_SECURITY, "Open Redirection", "2025-03-26"),
+    must(MCP_OAUTH_SECURITY, "Communication Security", "2025-03-26"),
     Severity.EXPOSES,
     why="The page that redirects would run it.",
     fix="Refuse javascript:, data: and the like.",
@@ -126,7 +126,7 @@ async def no_script(walk: Walk) -> str | None:
     "Cursor's three redirect URIs can be registered",
     should(PRACTICE, "Cursor registers all three in one request"),
     Severity.BLOCKS,
-    why="One of them is cursor://. Who refuses it refuses Cursor.",
+    why="One of them is cursor://, which is more than MCP asks for. Who refuses it refuses Cursor.",
     fix="Allow native schemes in registration, or tell people to enter a client id in Cursor's settings.",
     clients=("cursor",),
     needs=Needs.REGISTER,

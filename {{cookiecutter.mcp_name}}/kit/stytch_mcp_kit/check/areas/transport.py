@@ -272,7 +272,7 @@ async def credentials(walk: Walk) -> str | None:
 @ORIGINS.check(
     "HO-07",
     "a request without an Origin is served",
-    must(MCP_HTTP, "Security & Endpoint"),
+    should(PRACTICE, "hosted clients send no Origin"),
     Severity.BLOCKS,
     why="Hosted clients call from servers, which send no Origin.",
     fix="Refuse an Origin that is present and wrong, never one that is absent.",

@@ -26,3 +26,8 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     assert len(anchors) == len(CHECKS)
     for text in PAGES.values():
         assert set(re.findall(r"checks\.md#([\w-]+)\)", text)) <= anchors
+
+
+def test_the_readme_counts_right() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"(\d+) checks", readme) == [str(len(CHECKS))]

@@ -51,7 +51,7 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	cp $(LOCKING)/notes-mcp/requirements*.lock '$(TEMPLATE)'
 	$(COMPILE) --group dev '$(TEMPLATE)/requirements-dev.lock' --output-file requirements-dev.lock
 	$(COMPILE) --group demo --constraints requirements-dev.lock --output-file requirements.lock
-	$(COMPILE) tests/foreign/requirements.in --constraints requirements-dev.lock --output-file $(FOREIGN_LOCK)
+	$(COMPILE) tests/foreign/requirements.in --output-file $(FOREIGN_LOCK)
 
 generate: $(DEV) ## the pages in docs/ that come from the registry of checks
 	@$(BIN)/python tests/generate.py

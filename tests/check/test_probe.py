@@ -34,14 +34,24 @@ async def answers(dev: dict[str, Any], project: Project = PROJECT, **settings: A
             await http.post("/settings", json={name: before[name] for name in settings})
             await http.post("/clock", json={"offset_seconds": 0})
     assert text.startswith("## What a Stytch test project answered on 2026-11-23\n")
-    assert not [secret for secret in (PROJECT_ID, SECRET, M2M_CLIENT_ID, M2M_CLIENT_SECRET, "eyJ") if secret in text]
+    hidden = (
+        PROJECT_ID,
+        SECRET,
+        M2M_CLIENT_ID,
+        M2M_CLIENT_SECRET,
+        "eyJ",
+        dev["issuer"],
+        dev["mcp_url"],
+        "connected-app-",
+    )
+    assert not [each for each in hidden if each in text]
     parts = text.split("\n\n**(")[1:]
     return {part[0]: part.partition(")**")[2] or part for part in parts}
 
 
 async def test_all_nine_are_answered(dev: dict[str, Any]) -> None:
     found = await answers(dev)
-    assert sorted(found) == sorted(QUESTIONS)
+    assert list(found) == sorted(QUESTIONS)
     assert not [answer for answer in found.values() if "not asked" in answer]
 
 
@@ -50,7 +60,7 @@ async def test_the_audience_decides_the_setting(dev: dict[str, Any]) -> None:
     assert "STYTCH_AUDIENCE=project is the one that works" in ignored["a"]
     appended = await answers(dev, aud_resources="append")
     assert "STYTCH_AUDIENCE=resource works" in appended["a"]
-    assert f'["<project id>", "{dev["mcp_url"]}"]' in appended["a"]
+    assert '["<project id>", "<MCP URL>"]' in appended["a"]
 
 
 async def test_switches_show_up_in_the_answers(dev: dict[str, Any]) -> None:

@@ -103,7 +103,9 @@ class Probe:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     user_id: str = ""
     clients: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    """Ids of what could not be deleted."""
 
     async def api(self, method: str, path: str, **body: Any) -> tuple[Answer, dict[str, Any]]:
         """A call of the backend API, with the project's secret."""
@@ -188,18 +190,19 @@ class Probe:
         return str(client["client_id"])
 
     async def end(self) -> None:
-        left = []
         for client_id in self.clients:
             answer, _ = await self.api("DELETE", f"/v1/connected_apps/clients/{client_id}")
-            left += [client_id] if answer.status != 200 else []
+            self.left += [client_id] if answer.status != 200 else []
         if self.user_id:
             answer, _ = await self.api("DELETE", f"/v1/users/{self.user_id}")
-            left += [self.user_id] if answer.status != 200 else []
-        if left:
-            self.lines += ["", f"Still there, delete by hand: {', '.join(left)}"]
+            self.left += [self.user_id] if answer.status != 200 else []
+
+    @property
+    def leftovers(self) -> str:
+        return f"\n\nStill there, delete by hand: {', '.join(self.left)}" if self.left else ""
 
     def answer(self, letter: str, text: str) -> None:
-        self.lines += ["", f"**({letter}) {QUESTIONS[letter]}** {text}"]
+        self.answers[letter] = f"**({letter}) {QUESTIONS[letter]}** {text}"
 
     # The questions
 
@@ -226,6 +229,10 @@ class Probe:
     async def discovery(self) -> None:
         document = await self.walk.document(f"{self.issuer}/.well-known/openid-configuration")
         documents = {"oauth-authorization-server": self.metadata, "openid-configuration": document.values}
+        documents = {
+            name: {member: value for member, value in values.items() if member != "request_id"}
+            for name, values in documents.items()
+        }
         text = "".join(
             f"\n\n`{name}`:\n\n```json\n{json.dumps(values, indent=2, sort_keys=True)}\n```"
             for name, values in documents.items()
@@ -324,11 +331,8 @@ class Probe:
             return
         granted = str(tokens.get("scope", "")).split()
         dropped = [scope for scope in custom if scope not in granted]
-        self.answer(
-            "h",
-            f"{text} Of {len(custom)} custom scopes a user without roles got {len(custom) - len(dropped)};"
-            " the others were left out in silence.",
-        )
+        outcome = f"{len(dropped)} were left out in silence" if dropped else "all were granted"
+        self.answer("h", f"{text} Of {len(custom)} custom scopes for a user without roles {outcome}.")
 
 
 def values_of(answer: Answer) -> dict[str, Any]:
@@ -375,17 +379,33 @@ async def probe(
             await found.redirects()
             await found.machine()
             await found.scopes(client_id)
-        finally:
+        except CannotProbe as reason:
+            await found.end()
+            raise CannotProbe(f"{reason}{found.leftovers}") from None
+        except BaseException:
             with anyio.CancelScope(shield=True):
                 await found.end()
+            raise
+        await found.end()
     when = today or datetime.now(UTC).date()
-    text = "\n".join([f"## What a Stytch test project answered on {when}", *found.lines]) + "\n"
-    return hidden(text, project, found)
+    parts = [
+        f"## What a Stytch test project answered on {when}",
+        *(found.answers[name] for name in sorted(found.answers)),
+    ]
+    return hidden("\n\n".join(parts) + f"{found.leftovers}\n", project, found)
 
 
 def hidden(text: str, project: Project, found: Probe) -> str:
-    """Without the project's ids; the clients and the user are gone anyway."""
-    text = text.replace(project.project_id, "<project id>").replace(project.secret, "<secret>")
+    """Without what names the project; the clients and the user are gone anyway."""
+    names = {
+        project.secret: "<secret>",
+        project.project_id: "<project id>",
+        found.walk.url: "<MCP URL>",
+        found.walk.origin: "<MCP origin>",
+        found.issuer: "<issuer>",
+    }
     if project.m2m:
-        text = text.replace(project.m2m[0], "<m2m client id>").replace(project.m2m[1], "<secret>")
+        names |= {project.m2m[0]: "<m2m client id>", project.m2m[1]: "<secret>"}
+    for name, label in names.items():
+        text = text.replace(name, label)
     return text

@@ -26,7 +26,7 @@ RUNS = {Needs.NOTHING: "always", **{need: f"`{option}`" for need, option in OPTI
 LIMIT = f"""\
 What the checks cannot see: whether an edge or firewall lets the vendors' networks through (only their user agents are
 tried), and what a client's vendor changed since {clients.load().checked_on}. Facts marked *unconfirmed* are reports
-that nobody here could verify."""
+that nobody here could verify. It connects directly: proxies that the environment names are not used."""
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -215,7 +215,8 @@ class Probe:
         found = [f"{wish}: `{self.shown_audience(tokens)}`" for wish, (_, tokens) in wishes.items()]
         reaches = self.walk.url in str(claims_of(wishes["`resources` at authorize"][1].get("access_token")).get("aud"))
         advice = "STYTCH_AUDIENCE=resource works" if reaches else "STYTCH_AUDIENCE=project is the one that works"
-        self.answer("a", f"{'; '.join(found)}. So {advice}.")
+        others = extra(claims_of(wishes["neither"][1].get("access_token")), DOCUMENTED_CLAIMS)
+        self.answer("a", f"{'; '.join(found)}. So {advice}. Claims beyond the documented ones: {others}.")
         response = wishes["neither"][0]
         advertised = self.metadata.get("authorization_response_iss_parameter_supported")
         sent = "it does" if "iss" in response else "it does not"

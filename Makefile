@@ -10,6 +10,8 @@ DEMO := $(VENV)/installed-demo
 DEV := $(VENV)/installed-dev
 LOCKING := $(BUILD)/lock
 INSPECTOR := $(BUILD)/inspector
+FOREIGN := $(BUILD)/foreign
+FOREIGN_LOCK := tests/foreign/requirements.lock
 NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
 UV := $(BIN)/uv
 # With their extras: pip before 23.3 looks for `name[extra]` apart from the pinned `name`.
@@ -19,7 +21,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test example lint lock bench clean
+.PHONY: help demo test example lint lock generate bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -31,6 +33,7 @@ demo: $(DEMO) ## scaffold a protected MCP server and log a real client in, offli
 
 test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skipped
 	@$(MAKE) --no-print-directory $(INSPECTOR)/installed || echo 'Going on without MCP Inspector.'
+	@$(MAKE) --no-print-directory $(FOREIGN)/installed || echo 'Going on without FastMCP.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 example: $(DEV) ## bake examples/coda-mcp again, and write down what its tools are; its owner's files stay
@@ -53,6 +56,10 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	cp $(LOCKING)/notes-mcp/requirements*.lock '$(TEMPLATE)'
 	$(COMPILE) --group dev '$(TEMPLATE)/requirements-dev.lock' --output-file requirements-dev.lock
 	$(COMPILE) --group demo --constraints requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) tests/foreign/requirements.in --output-file $(FOREIGN_LOCK)
+
+generate: $(DEV) ## the pages in docs/ that come from the registry of checks
+	@$(BIN)/python tests/generate.py
 
 bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
 	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
@@ -70,6 +77,12 @@ $(DEMO): requirements.lock
 
 $(DEV): $(DEMO) requirements-dev.lock
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# All of it is in the lock, so nothing has to be resolved.
+$(FOREIGN)/installed: $(FOREIGN_LOCK)
+	@$(PYTHON) -m venv --clear $(FOREIGN)
+	@$(FOREIGN)/bin/python -m pip install -qq --no-deps --require-hashes -r $(FOREIGN_LOCK)
 	@touch $@
 
 # Of all install scripts only that of `node` runs: it fetches the Node.js for this platform.

@@ -14,6 +14,8 @@ INSPECTOR := $(BUILD)/inspector
 SITE := $(BUILD)/sitetools
 SITE_FILES := sitetools/package.json sitetools/package-lock.json
 DIAGRAMS := docs/assets/vendor/mermaid.tiny.js
+FOREIGN := $(BUILD)/foreign
+FOREIGN_LOCK := tests/foreign/requirements.lock
 NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
 UV := $(BIN)/uv
 # With their extras: pip before 23.3 looks for `name[extra]` apart from the pinned `name`.
@@ -38,6 +40,7 @@ demo: $(DEMO) ## scaffold a protected MCP server and log a real client in, offli
 test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skipped
 	@$(MAKE) --no-print-directory $(INSPECTOR)/installed || echo 'Going on without MCP Inspector.'
 	@$(MAKE) --no-print-directory $(DIAGRAMS) || echo 'Going on without the diagrams of the site.'
+	@$(MAKE) --no-print-directory $(FOREIGN)/installed || echo 'Going on without FastMCP.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 example: $(DEV) ## bake examples/coda-mcp again, and write down what its tools are; its owner's files stay
@@ -61,6 +64,7 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	$(COMPILE) --group dev '$(TEMPLATE)/requirements-dev.lock' --output-file requirements-dev.lock
 	$(COMPILE) --group demo --constraints requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --group docs --constraints requirements-dev.lock --output-file requirements-docs.lock
+	$(COMPILE) tests/foreign/requirements.in --output-file $(FOREIGN_LOCK)
 
 bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
 	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
@@ -100,6 +104,11 @@ $(DIAGRAMS): $(SITE)/installed
 $(SITE)/installed: $(SITE_FILES)
 	@rm -rf $(SITE) && mkdir -p $(SITE) && cp $(SITE_FILES) sitetools/.npmrc $(SITE)
 	@cd $(SITE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+# All of it is in the lock, so nothing has to be resolved.
+$(FOREIGN)/installed: $(FOREIGN_LOCK)
+	@$(PYTHON) -m venv --clear $(FOREIGN)
+	@$(FOREIGN)/bin/python -m pip install -qq --no-deps --require-hashes -r $(FOREIGN_LOCK)
 	@touch $@
 
 # Of all install scripts only that of `node` runs: it fetches the Node.js for this platform.

@@ -1,4 +1,4 @@
-"""All benchmarks, or those that are named: python benchmarks [throughput verification stalls footprint coda]."""
+"""All benchmarks, or those of SUBJECTS that are named: python benchmarks [NAME ...]."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ SUBJECTS: Final = {
     "stalls": "The longest stall of the event loop while the issuer does wrong",
     "footprint": "Start and memory",
     "coda": "The Coda server with large pages and tables",
+    "check": "What a run of the checklist takes",
 }
 WIDTH: Final = 170
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 REQUIREMENT = re.compile(
-    r"(?P<name>[a-z0-9][a-z0-9._-]*)(?P<extras>\[[a-z0-9,_-]+\])?==(?P<version>[^ ;]+)(?P<marker> ; [^\\]+)?",
+    r"(?P<name>[a-z0-9][a-z0-9._-]*)(?P<extras>\[[a-z0-9, _-]+\])?==(?P<version>[^ ;]+)(?P<marker> ; [^\\]+)?",
     re.IGNORECASE,
 )
 
@@ -21,7 +21,10 @@ def versions(lock: Path) -> dict[str, str]:
 
 def extras(lock: Path) -> dict[str, set[str]]:
     """The extras that each distribution is locked with."""
-    return {normalized(each["name"]): set((each["extras"] or "[]")[1:-1].split(",")) - {""} for each in entries(lock)}
+    return {
+        normalized(each["name"]): set((each["extras"] or "[]")[1:-1].replace(" ", "").split(",")) - {""}
+        for each in entries(lock)
+    }
 
 
 def entries(lock: Path) -> list[re.Match[str]]:

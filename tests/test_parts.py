@@ -1,6 +1,6 @@
-"""The parts that are the same in every server, tested once, inside a bake: the runtime and the kit.
+"""The parts that are the same in every server, tested once, inside a bake: the runtime, the kit and its checklist.
 
-Their tests lie in tests/runtime and tests/kit and are written as if they lay in a server's own tests.
+Their tests lie in tests/runtime, tests/kit and tests/check and are written as if they lay in a server's own tests.
 """
 
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from bake import ROOT
 from conftest import Bake, Run
 
-PARTS = ["runtime", "kit"]
+PARTS = ["runtime", "kit", pytest.param("check", marks=pytest.mark.long)]
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def with_part(bake: Bake, request: pytest.FixtureRequest) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("with_part", PARTS, indirect=True, ids=PARTS)
+@pytest.mark.parametrize("with_part", PARTS, indirect=True)
 def test_a_part_passes_its_tests(with_part: Path, run: Run, python: str, request: pytest.FixtureRequest) -> None:
     part = request.node.callspec.id
     run(python, "-m", "pytest", "-q", f"tests/{part}", cwd=with_part)

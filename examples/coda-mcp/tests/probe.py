@@ -17,7 +17,7 @@ from stytch_mcp.app import ServerDefinition
 from stytch_mcp.settings import Settings
 
 READ = Scope("notes:read", "Read")
-WRITE = Scope("notes:write", "Write", implies=(READ,))
+WRITE = Scope("notes:write", "Write", implies=(READ,), changes=True)
 ADMIN = Scope("notes:admin", "Administer", implies=(WRITE,))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 STATIC_TOKEN = "mcp_token-of-the-tests"
 # `dev` starts slower on a busy machine; this bounds a hang, nothing else.
 STARTING_SECONDS = 120
+# JSON Web Tokens, static tokens, what Stytch's secrets begin with, and parameters that carry a secret in a URL.
+SECRETS = re.compile(r"eyJ[\w-]{20,}|mcp_token|secret-(test|live)-|[?&](code|token|state|code_verifier)=")
 
 
 def package() -> str:
@@ -33,7 +36,10 @@ def package() -> str:
 
 @contextmanager
 def process(*arguments: str, crashes: bool = False, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A Python process in the project's folder; ended with SIGTERM. Its log has a traceback if `crashes`, else none."""
+    """A Python process in the project's folder; ended with SIGTERM.
+
+    Its log has a traceback if `crashes`, else none, and in no case a token, a code or a secret.
+    """
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT / "kit"), str(ROOT)])
     # A file takes any amount of log; a pipe that nobody reads would stop the process.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
@@ -54,6 +60,7 @@ def process(*arguments: str, crashes: bool = False, **environment: str) -> Itera
             log.seek(0)
             written = log.read()
             assert ("Traceback" in written) is crashes, written
+            assert not SECRETS.search(written), "a token, a code or a secret was logged"
 
 
 def free_port() -> int:

@@ -18,6 +18,8 @@ GOOD = {
     "PUBLIC_URL": "https://notes.example.com",
     "STYTCH_DOMAIN": "https://quiet-lake-1234.customers.stytch.com",
     "STYTCH_PROJECT_ID": "project-live-11111111-1111-4111-8111-111111111111",
+    "STYTCH_SECRET": "secret-live-value",
+    "SIGNIN_SECRET": "s" * 32,
     "ALLOWED_USERS": "*",
 }
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from stytch_mcp.app import create_app
+from stytch_mcp.protect import reasons
 from stytch_mcp.protect.gate import MESSAGE, PRINCIPAL, Gate
 from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.scopes import ScopePolicy, ScopeTable
@@ -227,28 +228,42 @@ async def test_no_other_path_reaches_the_endpoint(
 
 
 TOKEN_PLACES = {
-    "two headers": (["Bearer {t}", "Bearer {t}"], "", "invalid_request"),
-    "two headers, one empty": (["", "Bearer {t}"], "", "invalid_request"),
-    "query": ([], "access_token={t}", "invalid_request"),
-    "query beside the header": (["Bearer {t}"], "access_token={t}", "invalid_request"),
-    "encoded query": (["Bearer {t}"], "access%5Ftoken={t}", "invalid_request"),
-    "basic": (["Basic {t}"], "", None),
-    "no scheme": (["{t}"], "", None),
-    "empty": ([""], "", None),
-    "scheme alone": (["Bearer"], "", "invalid_token"),
-    "two in one header": (["Bearer {t}, Bearer {t}"], "", "invalid_token"),
+    "two headers": (["Bearer {t}", "Bearer {t}"], "", "repeated_header"),
+    "two headers, one empty": (["", "Bearer {t}"], "", "repeated_header"),
+    "two headers of two schemes": (["Basic {t}", "Bearer {t}"], "", "repeated_header"),
+    "query": ([], "access_token={t}", "token_in_query"),
+    "query beside the header": (["Bearer {t}"], "access_token={t}", "token_in_query"),
+    "encoded query": (["Bearer {t}"], "access%5Ftoken={t}", "token_in_query"),
+    "basic": (["Basic {t}"], "", "no_token"),
+    "DPoP": (["DPoP {t}"], "", "no_token"),
+    "another scheme": (["Token {t}"], "", "no_token"),
+    "a scheme that begins like ours": (["BearerX {t}"], "", "no_token"),
+    "no scheme": (["{t}"], "", "no_token"),
+    "empty": ([""], "", "no_token"),
+    "scheme alone": (["Bearer"], "", "malformed"),
+    "two in one header": (["Bearer {t}, Bearer {t}"], "", "malformed"),
+    "a NUL behind it": (["Bearer {t}\0"], "", "malformed"),
 }
+"""Where the token is, and the reason for the refusal; its `error` is of RFC 6750 section 3.1."""
 
 
 @pytest.mark.parametrize("place", TOKEN_PLACES)
 async def test_a_good_token_in_the_wrong_place_is_401(app: Starlette, issuer: FakeIssuer, place: str) -> None:
-    values, query, error = TOKEN_PLACES[place]
+    values, query, code = TOKEN_PLACES[place]
     token = issuer.token()
     headers = [("authorization", value.format(t=token)) for value in values]
     answer = await request(app, "POST", "/mcp", headers=headers, query=query.format(t=token))
     assert answer.status == 401
-    assert answer.challenge.get("error") == error
+    reason = next(each for each in reasons.ALL if each.code == code)
+    assert answer.challenge.get("error") == reason.error
     assert answer.chunks_read == 0
+    assert gate_of(app).refusals == {code: 1}
+
+
+def gate_of(app: Starlette) -> Gate:
+    assert app.middleware_stack is not None
+    gate: Gate = app.middleware_stack.app  # type: ignore[attr-defined]
+    return gate
 
 
 async def test_the_scheme_may_be_in_lower_case(app: Starlette, issuer: FakeIssuer) -> None:
@@ -481,9 +496,7 @@ async def test_refusals_are_counted_and_logged_without_the_token(app: Starlette,
     assert CLIENT_ID in line["client_id"]
     assert line["status"] == 401
     assert not any(part in json.dumps(lines) for part in token.split("."))
-    assert app.middleware_stack is not None
-    gate: Gate = app.middleware_stack.app  # type: ignore[attr-defined]
-    assert gate.refusals == {"wrong_audience": 1}
+    assert gate_of(app).refusals == {"wrong_audience": 1}
 
 
 MISPLACED: dict[str, dict[str, Any]] = {
@@ -577,3 +590,27 @@ async def test_a_key_that_is_withdrawn_ends_its_tokens(app: Starlette, issuer: F
     issuer.clock.forward(301)
     await post(app, issuer.token(key=rsa_key("new"), headers={"kid": "jwk-live-new"}), call("free"))
     assert (await post(app, token, call("free"))).status == 401
+
+
+@pytest.mark.parametrize("path", ["/oauth", "/oauthx/y", "/mcp", "/x/oauth/"])
+async def test_only_pages_judge_origins_by_themselves(app: Starlette, path: str) -> None:
+    for origin in ("null", "https://evil.example"):
+        assert (await request(app, "POST", path, headers=[("origin", origin)])).status == 403
+    pages = await request(app, "POST", "/oauth/login/x", headers=[("origin", "https://evil.example")])
+    assert (pages.status, "access-control-allow-origin" in pages.headers) == (403, False)
+    assert b"This form is not from here" in pages.body
+
+
+async def test_a_disconnected_application_is_out(issuer: FakeIssuer) -> None:
+    issuer.answers[f"/v1/users/{USER_ID}/connected_apps"] = lambda _: httpx.Response(200, json={"connected_apps": []})
+    async with started(issuer, stytch_revocation_seconds=60) as app:
+        answer = await request(app, "POST", "/mcp", headers=[bearer(issuer.token())])
+    assert (answer.status, answer.challenge["error"]) == (401, "invalid_token")
+
+
+def test_without_stytch_nothing_is_asked_about_connections(issuer: FakeIssuer) -> None:
+    create_app(
+        settings(stytch_revocation_seconds=60, auth_issuers="oidc", oidc_issuer=DOMAIN, stytch_secret=None),
+        probe.SERVER,
+        client=issuer.client,
+    )

@@ -1,4 +1,4 @@
-"""The command line of a server: serve, token, health; from a checkout also dev."""
+"""The command line of a server: serve, token, health; from a checkout also dev, check."""
 
 from __future__ import annotations
 
@@ -212,5 +212,18 @@ def dev(server: ServerModule, port: int, auto_approve: bool, as_json: bool) -> N
     run(server=server.load(), package=package, port=port, auto_approve=auto_approve, as_json=as_json)
 
 
+@click.command(
+    add_help_option=False, context_settings={"ignore_unknown_options": True}, short_help="Check an MCP server."
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def check(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+    """Walk to an MCP server as a client does, and tell what breaks: `check --help`."""
+    from stytch_mcp_kit.check.command import check as command
+
+    command(args=list(arguments), prog_name=ctx.command_path)
+
+
 if importlib.util.find_spec("stytch_mcp_kit") is not None:
     cli.add_command(dev)
+    cli.add_command(check)

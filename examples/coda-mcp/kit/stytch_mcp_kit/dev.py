@@ -42,7 +42,7 @@ def run(server: "ServerDefinition", package: str, port: int, auto_approve: bool,
     root = project_root(package)
     upstream = (root / "local" / "app.py").is_file()
     ports = reserve(port, [server.name, STYTCH, *([UPSTREAM] if upstream else [])])
-    plan = Plan(server, package, root, ports, auto_approve or not has_sign_in_page(), as_json)
+    plan = Plan(server, package, root, ports, auto_approve, as_json)
     try:
         problem = anyio.run(serve, plan)
     finally:
@@ -50,11 +50,6 @@ def run(server: "ServerDefinition", package: str, port: int, auto_approve: bool,
             reservation.close()
     if problem:
         raise click.ClickException(problem)
-
-
-def has_sign_in_page() -> bool:
-    """Whether the runtime brings the page that Stytch sends people to; otherwise local Stytch lets them in itself."""
-    return all(importlib.util.find_spec(name) is not None for name in ("stytch_mcp", "stytch_mcp.signin"))
 
 
 def project_root(package: str) -> Path:

@@ -34,11 +34,13 @@ from stytch_mcp.protect.metadata import (
 )
 from stytch_mcp.protect.policy import AccessPolicy
 from stytch_mcp.protect.remote import Clock, Unavailable
+from stytch_mcp.protect.revocation import Revocation
 from stytch_mcp.protect.scopes import Scope, ScopePolicy, ScopeTable
 from stytch_mcp.protect.subjects import Subjects
 from stytch_mcp.protect.verifier import Verifier
 from stytch_mcp.protocol import Endpoint
 from stytch_mcp.settings import Settings
+from stytch_mcp.signin import PATHS, sign_in
 
 log = structlog.get_logger("stytch_mcp.app")
 
@@ -76,12 +78,15 @@ def create_app(
     keys = {issuer.name: Keys(issuer, metadata[issuer.name], http, clock) for issuer in accepted}
     scopes = _scopes(settings, server)
     health = Health([(issuer, keys[issuer.name], metadata[issuer.name]) for issuer in accepted], clock=clock)
+    page = sign_in(settings, server.title, server.scopes, now=now, clock=clock)
     endpoint = Endpoint(resource=settings.mcp_url, scopes=scopes, max_body_bytes=settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(http)
+            if page is not None:
+                stack.push_async_callback(page.close)
             mcp_server = await stack.enter_async_context(server.build(settings))
             await stack.enter_async_context(endpoint.run(mcp_server))
             app.state.stop_listening = endpoint.stop_listening
@@ -96,6 +101,7 @@ def create_app(
             Route("/health", health.health),
             Route("/ready", health.readiness),
             *_metadata_routes(settings, server, accepted, metadata[accepted[0].name], scopes),
+            *([Route(PATHS, page)] if page is not None else ()),
         ],
         middleware=[
             Middleware(
@@ -152,12 +158,15 @@ def _authenticate(
     bearer = BearerTokens(settings.bearer_tokens, now)
     verifier = Verifier([(issuer, keys[issuer.name]) for issuer in accepted], now=now, clock=clock)
     policy = AccessPolicy(settings.rules, _subjects(settings, http, clock))
+    revocation = _revocation(settings, http, now, clock)
 
     async def authenticate(token: str) -> Principal:
         principal = bearer.find(token)
         if principal is None:
             principal = await verifier.verify(token)
             await policy.admit(principal)
+            if revocation is not None:
+                await revocation.check(principal)
         return principal
 
     return authenticate
@@ -173,6 +182,23 @@ def _subjects(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Subj
         domain=settings.stytch_domain,
         project_id=settings.stytch_project_id,
         secret=settings.stytch_secret.get_secret_value(),
+        clock=clock,
+    )
+
+
+def _revocation(settings: Settings, http: httpx.AsyncClient, now: Clock, clock: Clock) -> Revocation | None:
+    if settings.stytch_revocation_seconds is None or "stytch" not in settings.auth_issuers:
+        return None
+    assert settings.stytch_domain is not None
+    assert settings.stytch_project_id is not None
+    assert settings.stytch_secret is not None
+    return Revocation(
+        http,
+        domain=settings.stytch_domain,
+        project_id=settings.stytch_project_id,
+        secret=settings.stytch_secret.get_secret_value(),
+        seconds=settings.stytch_revocation_seconds,
+        now=now,
         clock=clock,
     )
 

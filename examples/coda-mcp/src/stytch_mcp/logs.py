@@ -1,4 +1,4 @@
-"""Logging: one JSON line per event in production, readable lines on a terminal.
+"""Logging: one JSON line per event in production, readable lines on a terminal; the audit log in JSON everywhere.
 
 Tracebacks are printed without the values of variables, which may be tokens.
 """
@@ -40,6 +40,11 @@ def configure(log_format: Literal["json", "text"]) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    audit = logging.StreamHandler(sys.stderr)
+    audit.setFormatter(logging.Formatter("%(message)s"))
+    auditor = logging.getLogger("stytch_mcp.audit")
+    auditor.handlers, auditor.propagate = [audit], False
+    auditor.setLevel(logging.INFO)
     # Their INFO lines carry whole URLs and one line per request.
     for noisy in ("httpx", "httpcore", "mcp", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -25,6 +25,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from stytch_mcp import audit
 from stytch_mcp.protect.gate import MESSAGE, PRINCIPAL
 from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.scopes import SECURITY_SCHEMES, ScopePolicy, needed
@@ -46,8 +47,8 @@ class Endpoint:
     @asynccontextmanager
     async def run(self, server: MCPServer[Any]) -> AsyncIterator[None]:
         """Learns which scopes the server's tools need and opens the SDK's transports."""
-        self._scopes.tools = {tool.name: needed(tool.meta) for tool in await server.list_tools()}
-        server.middleware.append(self._check_and_describe)
+        self._scopes.protect({tool.name: needed(tool.meta) for tool in await server.list_tools()})
+        server.middleware.extend((audit.tool_calls, self._check_and_describe))
         self._json = _manager(server, json_response=True, max_body_bytes=self._max_body_bytes)
         self._stream = _manager(server, json_response=False, max_body_bytes=self._max_body_bytes)
         async with self._json.run(), self._stream.run():

@@ -5,6 +5,7 @@ A server's own settings are fields of a subclass (`UpstreamSettings` in its `ups
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ from stytch_mcp.protect.bearer import BearerToken
 from stytch_mcp.protect.origins import PublicUrl, is_address, origin
 from stytch_mcp.protect.policy import AccessRules, fold
 from stytch_mcp.protect.scopes import SCOPE_NAME
+
+LEAST_SIGNIN_SECRET = 32
 
 _PROJECT_ID = re.compile(r"project-(test|live)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -89,9 +92,36 @@ def _email_domain(value: str) -> str:
     return fold(value)
 
 
+def _public_token(value: str) -> str:
+    if not value.startswith("public-token-"):
+        raise ValueError("is not a public token: public-token-live-... or public-token-test-..., from the dashboard")
+    return value
+
+
+def _signin_secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < LEAST_SIGNIN_SECRET:
+        raise ValueError(f"has fewer than {LEAST_SIGNIN_SECRET} characters. Make one: openssl rand -hex 32")
+    return value
+
+
+def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError(f"has {value!r}, which is no address and no network, for example 172.16.0.0/12") from None
+
+
 Credential = Annotated[SecretStr, AfterValidator(_credential)]
 List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, AfterValidator(origin)]
+SecretList = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_signin_secret)], ...], NoDecode, BeforeValidator(_split)
+]
+NetworkList = Annotated[
+    tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...],
+    NoDecode,
+    BeforeValidator(lambda value: tuple(map(_network, _split(value)))),
+]
 BearerTokenList = Annotated[
     tuple[BearerToken, ...],
     NoDecode,
@@ -113,6 +143,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(1_048_576, ge=1024, le=67_108_864, description="The largest request body.")
     allowed_origins: Annotated[List, _each(origin)] = Field(
         (), description="Web origins besides PUBLIC_URL whose pages may call this server from a browser."
+    )
+    trusted_proxies: NetworkList = Field(
+        (), description="Addresses and networks of your own proxies. Without them nothing is limited by client address."
     )
     serve_as_metadata: bool = Field(
         True, description="Re-serve the issuer's metadata here too, for clients of the 2025-03-26 revision."
@@ -139,12 +172,29 @@ class Settings(BaseSettings):
     stytch_project_id: Annotated[str, AfterValidator(_project_id)] | None = Field(
         None, description="The Stytch project, which is also the audience of its tokens."
     )
-    stytch_secret: Credential | None = Field(None, description="The project's secret, to look up e-mail addresses.")
+    stytch_secret: Credential | None = Field(
+        None, description="The project's secret, for the sign-in page and to look up e-mail addresses."
+    )
+    stytch_public_token: Annotated[str, AfterValidator(_public_token)] | None = Field(
+        None, description="The project's public token, for the log-in with google and github."
+    )
     stytch_domain: Annotated[str, AfterValidator(_stytch_domain)] | None = Field(
         None, description="The project's own domain, the issuer: https://<name>.customers.stytch.com"
     )
     stytch_audience: str = Field(
         "project", description="The audience tokens must have: project (its ID), resource (the MCP URL), or a string."
+    )
+    stytch_revocation_seconds: int | None = Field(
+        None, ge=1, le=86_400, description="Ask Stytch at least so often whether an application is still connected."
+    )
+    signin_methods: Annotated[
+        tuple[Literal["email-code", "email-link", "google", "github"], ...], NoDecode, BeforeValidator(_split)
+    ] = Field(
+        ("email-code",), min_length=1, description="Ways to log in: email-code, email-link, google, github, as shown."
+    )
+    signin_secret: SecretList = Field(
+        (),
+        description="Encrypts the cookies of the sign-in page: 32 characters or more; the first of several encrypts.",
     )
     oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
         None, description="The issuer identifier, byte for byte, of an authorization server with discovery."
@@ -188,14 +238,24 @@ class Settings(BaseSettings):
             for name in ("stytch_domain", "stytch_project_id"):
                 if getattr(self, name) is None:
                     yield missing(type(self), name)
-            if self.rules.about_email and self.stytch_secret is None:
-                yield missing(type(self), "stytch_secret")
+            yield from self._signin_problems()
         if "oidc" in self.auth_issuers and self.oidc_issuer is None:
             yield missing(type(self), "oidc_issuer")
         if len(set(self.auth_issuers)) < len(self.auth_issuers):
             yield Problem("AUTH_ISSUERS", "names an issuer twice.")
         if {"stytch", "oidc"} <= set(self.auth_issuers) and self.oidc_issuer == self.stytch_domain:
             yield Problem("OIDC_ISSUER", "is STYTCH_DOMAIN, whose tokens need the stricter rules of stytch alone.")
+
+    def _signin_problems(self) -> Iterator[Problem]:
+        exposed = self.url.is_production
+        if self.stytch_secret is None and (exposed or self.rules.about_email or self.stytch_revocation_seconds):
+            yield missing(type(self), "stytch_secret")
+        if not self.signin_secret and exposed:
+            yield missing(type(self), "signin_secret")
+        if {"google", "github"} & set(self.signin_methods) and self.stytch_public_token is None:
+            yield missing(type(self), "stytch_public_token")
+        if len(set(self.signin_methods)) < len(self.signin_methods):
+            yield Problem("SIGNIN_METHODS", "names a way twice.")
 
     def warnings(self) -> Iterator[str]:
         """What may be meant so, and often is not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -272,7 +273,7 @@ async def test_a_document_may_be_large_and_not_larger(stytch: dict[str, Any], pu
 
 
 async def test_a_compressed_document_is_refused(stytch: dict[str, Any], publisher: Publisher) -> None:
-    publisher.headers = ["content-encoding: gzip"]
+    publisher.headers, publisher.body = ["content-encoding: gzip"], gzip.compress(publisher.body)
     refused = await refusal(stytch, publisher.url)
     assert (refused.status, refused.error) == (400, MISCONFIGURED)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from mcp.client.auth import OAuthClientProvider, OAuthRegistrationError
+from mcp.shared.auth import OAuthClientInformationFull
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from tests.sdk_client import Memory, Mode, call_as, connect, http_client, logged_in
+from stytch_mcp_kit.local.config import PROJECT_ID, SECRET
+from tests.sdk_client import REDIRECT_URI, Browser, Memory, Mode, call_as, connect, http_client, logged_in
 from tests.servers import STATIC_TOKEN, package
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
@@ -71,9 +76,60 @@ async def test_other_tokens_of_the_same_issuer_are_refused(dev: dict[str, Any], 
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
-@pytest.mark.parametrize("key", ["foreign", "none", "hs256_public"])
-async def test_forged_tokens_are_refused(dev: dict[str, Any], key: str) -> None:
-    assert (await post(dev["mcp_url"], await mint(dev, key=key))).status_code == 401
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        {"key": "foreign"},
+        {"key": "none"},
+        {"key": "hs256_public"},
+        {"algorithm": "PS256"},
+        {"header": {"typ": "logout+jwt"}},
+        {"header": {"kid": None}},
+        {"claims": {"iss": "https://evil.example"}},
+        {"claims": {"aud": ["project-test-of-somebody-else"]}},
+        {"claims": {"exp": 1}},
+        {"claims": {"nbf": 2**40}},
+    ],
+    ids=str,
+)
+async def test_wrong_tokens_are_refused(dev: dict[str, Any], forgery: dict[str, Any]) -> None:
+    answer = await post(dev["mcp_url"], await mint(dev, **forgery))
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+async def test_a_token_without_the_scope_is_403(dev: dict[str, Any]) -> None:
+    answer = await post(dev["mcp_url"], await mint(dev, scope="openid"))
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+ODD_REQUESTS = {
+    "two headers": "Authorization: Bearer {t}\r\nAuthorization: Bearer {t}\r\n",
+    "a NUL": "Authorization: Bearer {t}\0\r\n",
+    "60 kB": "Authorization: Bearer {t}" + "x" * 60_000 + "\r\n",
+    "1 MB": "Authorization: Bearer {t}" + "x" * 1_000_000 + "\r\n",
+    "no colon": "Authorization Bearer {t}\r\n",
+    "a folded header": "Authorization: Bearer\r\n {t}x\r\n",
+    "the token as a header": "{t}: Bearer\r\n",
+}
+
+
+@pytest.mark.parametrize("headers", ODD_REQUESTS.values(), ids=ODD_REQUESTS)
+@pytest.mark.parametrize("query", ["", "?access_token={t}"])
+async def test_what_no_client_library_sends_is_refused_on_the_wire_too(
+    dev: dict[str, Any], headers: str, query: str
+) -> None:
+    """That nothing of it is logged, and no traceback, is asserted when the server ends: see `servers.process`."""
+    token, url = await mint(dev), httpx.URL(dev["mcp_url"])
+    head = f"POST /mcp{query} HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nContent-Length: 0\r\n{headers}\r\n"
+    async with await anyio.connect_tcp(url.host, url.port or 80) as stream:
+        answer = b""
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+            await stream.send(head.format(t=token).encode("latin-1"))
+            answer = await stream.receive()
+    assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 401", b"HTTP/1.1 431", b"")
+    assert (await post(dev["mcp_url"], token)).status_code == 200, "the server goes on"
 
 
 async def test_a_new_signing_key_is_found(dev: dict[str, Any]) -> None:
@@ -104,6 +160,85 @@ async def test_a_revoked_application_is_out_when_its_token_ends(dev: dict[str, A
     assert (await post(dev["mcp_url"], memory.tokens.access_token)).status_code == 200
     assert memory.tokens.expires_in is not None
     assert memory.tokens.expires_in <= 3600
+
+
+async def test_a_disconnected_application_asks_again(dev: dict[str, Any]) -> None:
+    memory = Memory()
+    async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
+        who = await call_as(client, memory)
+    assert memory.tokens is not None
+    apps = f"/v1/users/{who['sub']}/connected_apps"
+    auth = httpx.BasicAuth(PROJECT_ID, SECRET)
+    async with httpx.AsyncClient(base_url=dev["issuer"], auth=auth) as stytch:
+        listed = (await stytch.get(apps)).json()["connected_apps"]
+        assert who["client_id"] in [app["connected_app_id"] for app in listed]
+        assert (await stytch.post(f"{apps}/{who['client_id']}/revoke")).status_code == 200
+    old = memory.tokens.refresh_token
+    memory.tokens.access_token = "gone"
+    async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
+        again = await call_as(client, memory)
+    assert (again["sub"], again["client_id"]) == (who["sub"], who["client_id"])
+    assert memory.tokens.refresh_token != old
+
+
+async def test_a_client_refreshes_an_expired_token_without_the_browser(
+    dev: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = Memory()
+    async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
+        await client.list_tools()
+        assert memory.tokens is not None
+        first = memory.tokens
+        monkeypatch.setattr(Browser, "open", None)
+        assert isinstance(http.auth, OAuthClientProvider)
+        http.auth.context.token_expiry_time = 1.0
+        await client.list_tools()
+    assert memory.tokens.access_token != first.access_token
+    assert memory.tokens.refresh_token != first.refresh_token, "Stytch rotates those of public clients"
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+async def test_a_confidential_client_known_beforehand_logs_in(dev: dict[str, Any], method: str) -> None:
+    auth = httpx.BasicAuth(PROJECT_ID, SECRET)
+    body = {"client_type": "third_party", "client_name": "Known", "redirect_urls": [REDIRECT_URI]}
+    async with httpx.AsyncClient(base_url=dev["issuer"], auth=auth) as stytch:
+        app = (await stytch.post("/v1/connected_apps/clients", json=body)).json()["connected_app"]
+    memory = Memory()
+    memory.client_info = OAuthClientInformationFull(
+        client_id=app["client_id"],
+        client_secret=app["client_secret"],
+        redirect_uris=[REDIRECT_URI],  # type: ignore[list-item]
+        token_endpoint_auth_method=method,
+        issuer=dev["issuer"],
+    )
+    async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
+        who = await call_as(client, memory)
+    assert who["client_id"] == app["client_id"]
+
+
+@pytest.mark.parametrize(
+    ("switched", "expected"),
+    [
+        ({"auto_consent": False}, "access_denied"),
+        ({"dcr_enabled": False}, "dynamic_client_registration_not_enabled|Registration"),
+    ],
+    ids=["consent denied", "registration off"],
+)
+async def test_a_client_that_is_not_let_in_is_told_why(
+    dev: dict[str, Any], switched: dict[str, bool], expected: str
+) -> None:
+    memory = Memory()
+    async with httpx.AsyncClient(base_url=f"{dev['test_controls']}/") as controls:
+        assert (await controls.post("settings", json=switched)).status_code == 200
+        try:
+            with pytest.RaisesGroup(
+                pytest.RaisesExc((AssertionError, OAuthRegistrationError), match=expected), flatten_subgroups=True
+            ):
+                async with http_client(dev["mcp_url"], memory) as http, connect(dev["mcp_url"], http) as client:
+                    await client.list_tools()
+        finally:
+            await controls.post("settings", json=dict.fromkeys(switched, True))
+    assert memory.tokens is None
 
 
 async def test_health_says_that_clients_can_log_in(dev: dict[str, Any]) -> None:

@@ -15,6 +15,12 @@ from tests.servers import ROOT, package, process
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
 
+AUTHORIZATION = {
+    "client_id": "connected-app-test-1",
+    "redirect_uri": "https://client.example/callback",
+    "code_challenge": "c" * 43,
+    "code_challenge_method": "S256",
+}
 MODES: list[Mode] = ["auto", "legacy"]
 
 # Python runs it before anything else. Every process writes down what it imports, in a file of its own.
@@ -48,14 +54,25 @@ async def test_serving_does_not_import_the_stytch_sdk(noted: tuple[str, Path]) -
     mcp_url, folder = noted
     for mode in MODES:
         memory = Memory()
-        async with http_client(mcp_url, memory) as http, connect(mcp_url, http, mode) as client:
+        async with http_client(mcp_url, memory) as signed_in, connect(mcp_url, signed_in, mode) as client:
             await call_as(client, memory)
-    async with httpx.AsyncClient() as plain:
-        assert (await plain.get(mcp_url.replace("/mcp", "/health"))).status_code == 200
-        assert (await plain.post(mcp_url)).status_code == 401
+    async with httpx.AsyncClient() as http:
+        (imported,) = [modules for command, modules in imports(folder) if " serve " in command]
+        assert not {"jinja2", "stytch_mcp.signin.routes", "cryptography.fernet"} & imported
+        assert (await http.get(mcp_url.replace("/mcp", "/health"))).status_code == 200
+        assert (await http.post(mcp_url)).status_code == 401
+        page = mcp_url.replace("/mcp", "/oauth/authorize")
+        assert (await http.get(page, params=AUTHORIZATION, follow_redirects=True)).status_code == 200
+        (imported,) = [modules for command, modules in imports(folder) if " serve " in command]
+        assert {"stytch_mcp.app", "mcp.server.mcpserver", "httpx", "jinja2"} <= imported
+        assert not {name for name in imported if name.partition(".")[0] in ("stytch", "aiohttp")}
+        # The first log-in is the first use of the SDK.
+        shown = await http.get(page, params=AUTHORIZATION, follow_redirects=True)
+        csrf = shown.text.partition('name="csrf" value="')[2].partition('"')[0]
+        form = {"csrf": csrf, "email": "ada@example.com", "kind": "email-code"}
+        assert (await http.post(shown.url, data=form)).status_code == 303
     (imported,) = [modules for command, modules in imports(folder) if " serve " in command]
-    assert {"stytch_mcp.app", "mcp.server.mcpserver", "httpx"} <= imported
-    assert not {name for name in imported if name.partition(".")[0] == "stytch"}
+    assert {name for name in imported if name.startswith("stytch.")}
 
 
 def imports(folder: Path) -> Iterator[tuple[str, set[str]]]:

@@ -3,7 +3,7 @@
 import click
 import uvicorn
 
-from stytch_mcp_kit.local.app import create_app
+from stytch_mcp_kit.local import create_app
 from stytch_mcp_kit.local.config import PROJECT_ID, PUBLIC_TOKEN, SECRET, Config
 
 

@@ -10,9 +10,9 @@ from starlette.routing import Route
 
 from stytch_mcp_kit.local.clients import public_object
 from stytch_mcp_kit.local.config import BUILT_IN, FULL_ACCESS
-from stytch_mcp_kit.local.members import find_member, member_object, organization_object
+from stytch_mcp_kit.local.members import find_member
 from stytch_mcp_kit.local.registration import check_redirect, resolve_client, with_params
-from stytch_mcp_kit.local.sessions import find_session
+from stytch_mcp_kit.local.sessions import find_session, person
 from stytch_mcp_kit.local.state import (
     Client,
     Code,
@@ -21,8 +21,8 @@ from stytch_mcp_kit.local.state import (
     User,
     new_secret,
 )
-from stytch_mcp_kit.local.users import find_user, user_by_hint, user_object
-from stytch_mcp_kit.local.wire import ApiError, Fields, answer, backend, bad_request, json_fields
+from stytch_mcp_kit.local.users import find_user, user_by_hint
+from stytch_mcp_kit.local.wire import ApiError, Fields, answer, backend, bad_request, is_b2b, json_fields
 
 WITHOUT_SCOPE = ["openid", "email", "profile"]
 """What Stytch's browser component asks for when the client named no scope."""
@@ -133,14 +133,21 @@ def subject(project: Project, fields: Fields, b2b: bool) -> User:
     if len(given) != 1:
         raise bad_request(f"Exactly one of {by_id}, session_token and session_jwt is required.")
     if given != [by_id]:
-        user = find_session(project, fields)[1]
-    elif b2b:
-        user = find_member(project, fields.text("organization_id"), fields.text("member_id"))
-    else:
-        user = find_user(project, fields.text("user_id"))
-    if (user.organization is not None) is not b2b:
-        raise ApiError(404, "session_not_found", "The session could not be found.")
-    return user
+        return find_session(project, fields, b2b)[1]
+    if b2b:
+        return find_member(project, fields.text("organization_id"), fields.text("member_id"))
+    return find_user(project, fields.text("user_id"))
+
+
+def check_allowed(user: User, client: Client) -> None:
+    """A member may use an app only where the organization lets its members. UNCONFIRMED: the status."""
+    if user.organization is None:
+        return
+    party = "first_party" if client.first_party else "third_party"
+    rule = getattr(user.organization, f"{party}_connected_apps_allowed_type")
+    listed = client.client_id in getattr(user.organization, f"allowed_{party}_connected_apps")
+    if rule == "NOT_ALLOWED" or (rule == "RESTRICTED" and not listed):
+        raise ApiError(403, "connected_app_not_allowed_for_org", "The organization does not allow this Connected App.")
 
 
 async def question_of(project: Project, fields: Fields) -> Question:
@@ -156,28 +163,24 @@ async def question_of(project: Project, fields: Fields) -> Question:
 
 async def start(project: Project, request: Request) -> Response:
     """What the page has to ask; nothing is decided yet."""
-    b2b = request.url.path.startswith("/v1/b2b/")
     fields = await json_fields(request)
-    user = subject(project, fields, b2b)
+    user = subject(project, fields, is_b2b(request))
     question = await question_of(project, fields)
-    body: dict[str, Any] = {
+    check_allowed(user, question.client)
+    body = {
         "client": public_object(question.client),
         "consent_required": consent_required(project, user, question),
         "scope_results": scope_results(project, user, question.scopes),
     }
-    if user.organization is not None:
-        body |= {"member_id": user.user_id, "member": member_object(user)}
-        body |= {"organization": organization_object(project, user.organization)}
-    else:
-        body |= {"user_id": user.user_id, "user": user_object(user)}
-    return answer(body)
+    return answer({**body, **person(user)})
 
 
 async def submit(project: Project, request: Request) -> Response:
     """The redirect that carries the answer, 200 also for a refusal. `code_challenge` is S256 (RFC 7636)."""
     fields = await json_fields(request)
-    user = subject(project, fields, request.url.path.startswith("/v1/b2b/"))
+    user = subject(project, fields, is_b2b(request))
     question = await question_of(project, fields)
+    check_allowed(user, question.client)
     question.state = fields.text_or_none("state")
     question.nonce = fields.text_or_none("nonce")
     question.challenge = fields.text_or_none("code_challenge")
@@ -217,5 +220,6 @@ async def auto_approve(project: Project, request: Request) -> Response:
         location = with_params(question.redirect_uri, {**refused, "state": question.state}, project.settings)
         return RedirectResponse(location, 302)
     user = user_by_hint(project, query.text("login_hint", project.settings.auto_login))
+    check_allowed(user, question.client)
     location, _ = decide(project, user, question, consent_granted=project.settings.auto_consent)
     return RedirectResponse(location, 302, headers={"cache-control": "no-store"})

@@ -44,7 +44,7 @@ from stytch_mcp_kit.local.faults import Fault
 from stytch_mcp_kit.local.keys import SigningKey, new_private_key
 from stytch_mcp_kit.local.mint import mint
 from stytch_mcp_kit.local.registration import LOOPBACK
-from stytch_mcp_kit.local.state import Email, Project, project_of
+from stytch_mcp_kit.local.state import Email, Pending, Project, project_of
 from stytch_mcp_kit.local.users import check_email
 from stytch_mcp_kit.local.wire import ApiError, Endpoint, Fields, Handler, answer, bad_request, json_fields
 
@@ -123,14 +123,17 @@ async def delete_user(project: Project, request: Request) -> Response:
 
 async def sent(project: Project, request: Request) -> Response:
     """What was mailed last to an address and not used yet."""
-    address = Fields(request.query_params).text("email")
-    emails = {email.email_id for user in project.users_by_email(address) for email in user.emails}
-    code = next((item for item in reversed(project.one_time_codes.values()) if item.email_id in emails), None)
-    link = next((item for item in reversed(project.link_tokens.values()) if item.email_id in emails), None)
+    address = Fields(request.query_params).text("email").lower()
+
+    def last(waiting: dict[str, Pending], kind: str) -> Pending | None:
+        found = (item for item in waiting.values() if item.address.lower() == address and item.kind.endswith(kind))
+        return next(reversed(list(found)), None)
+
+    code, link = last(project.one_time_codes, "otp"), last(project.link_tokens, "magic_link")
     return answer(
         {
             "code": code.secret if code else None,
-            "method_id": code.email_id if code else None,
+            "method_id": (code.email_id or None) if code else None,
             "magic_link": link.url if link else None,
         }
     )

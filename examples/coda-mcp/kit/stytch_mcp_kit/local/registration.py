@@ -94,6 +94,7 @@ async def resolve_client(project: Project, client_id: str) -> Client:
     """
     if not is_document_url(project, client_id):
         return find_client(project, client_id)
+    check_document_url(client_id)
     document = await fetch(project, client_id)
     redirect_uris = document.get("redirect_uris")
     if document.get("client_id") != client_id:
@@ -103,6 +104,8 @@ async def resolve_client(project: Project, client_id: str) -> Client:
         raise misconfigured("what everybody can read cannot hold a secret.")
     if not isinstance(redirect_uris, list) or not all(isinstance(uri, str) for uri in redirect_uris):
         raise misconfigured("redirect_uris in the document must be a list of strings.")
+    for uri in redirect_uris:
+        check_registrable(uri, project.settings)
     name, logo = document.get("client_name"), document.get("logo_uri")
     known = (app for app in project.clients.values() if app.client_id_metadata_url == client_id)
     client = next(known, None) or Client(
@@ -127,6 +130,14 @@ def is_document_url(project: Project, client_id: str) -> bool:
     if parts.scheme == "https":
         return bool(parts.hostname)
     return parts.scheme == "http" and parts.hostname in LOOPBACK and project.settings.cimd_allow_http
+
+
+def check_document_url(url: str) -> None:
+    """What the draft wants of a client ID that is a URL, before anything is fetched from there."""
+    parts = urlsplit(url)
+    segments = parts.path.split("/")
+    if parts.fragment or "@" in parts.netloc or parts.path in ("", "/") or "." in segments or ".." in segments:
+        raise misconfigured("its URL needs a path, without dot segments, credentials and a fragment.")
 
 
 async def fetch(project: Project, url: str) -> dict[str, Any]:

@@ -46,6 +46,15 @@ class Organization:
     organization_id: str
     slug: str
     name: str
+    external_id: str | None = None
+    email_jit_provisioning: str = "NOT_ALLOWED"
+    """RESTRICTED: whoever logs in with an address of `email_allowed_domains` becomes a member."""
+    email_allowed_domains: list[str] = field(default_factory=list)
+    first_party_connected_apps_allowed_type: str = "ALL_ALLOWED"
+    allowed_first_party_connected_apps: list[str] = field(default_factory=list)
+    third_party_connected_apps_allowed_type: str = "ALL_ALLOWED"
+    allowed_third_party_connected_apps: list[str] = field(default_factory=list)
+    trusted_metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -150,15 +159,30 @@ class Session:
 
 @dataclass
 class Pending:
-    """A one-time code or link token that was sent and not used yet."""
+    """A one-time code or link token that was sent and not used yet.
 
+    In the discovery of a B2B project it is for an address: nobody's yet, so `user_id` and `email_id` are empty.
+    """
+
+    kind: str
+    """The `stytch_token_type` of a link, `otp` of a code."""
     user_id: str
     email_id: str
+    address: str
     secret: str
     expires_at: float
     challenge: str | None = None
     url: str | None = None
     provider: str | None = None
+
+
+@dataclass
+class Intermediate:
+    """An intermediate session: an address was proved, and the organization is not chosen yet (B2B)."""
+
+    address: str
+    factor: dict[str, Any]
+    expires_at: float
 
 
 class Project:
@@ -191,6 +215,7 @@ class Project:
         self.sessions: dict[str, Session] = {}
         self.one_time_codes: dict[str, Pending] = {}
         self.link_tokens: dict[str, Pending] = {}
+        self.intermediates: dict[str, Intermediate] = {}
         self.faults: dict[str, Fault] = {}
         self.requests.clear()
         for seed in self.config.users:
@@ -221,7 +246,10 @@ class Project:
         for organization in self.organizations.values():
             if organization.slug == slug:
                 return organization
-        organization = Organization(new_id("organization"), slug, slug)
+        return self.add_organization(slug, slug)
+
+    def add_organization(self, slug: str, name: str) -> Organization:
+        organization = Organization(new_id("organization"), slug, name)
         self.organizations[organization.organization_id] = organization
         return organization
 
@@ -229,12 +257,6 @@ class Project:
         for user in self.users.values():
             if any(email.address.lower() == address.lower() for email in user.emails):
                 yield user
-
-    def member(self, organization_id: str, member_id: str) -> User | None:
-        user = self.users.get(member_id)
-        if user is None or user.organization is None or user.organization.organization_id != organization_id:
-            return None
-        return user
 
     def forget_app(self, user_id: str, client_id: str) -> None:
         """Revoke what the user allowed the client: consent, refresh tokens, access tokens, codes."""

@@ -1,6 +1,7 @@
 """Users of a Consumer project, and the Connected Apps they allowed."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -80,7 +81,9 @@ def apply(user: User, fields: Fields) -> None:
         user.name = {key: value for key, value in fields.mapping("name").items() if isinstance(value, str)}
     for attribute in ("trusted_metadata", "untrusted_metadata"):
         if attribute in fields:
-            setattr(user, attribute, fields.mapping(attribute))
+            # Merged at the top level; null takes a key away.
+            merged = {**getattr(user, attribute), **fields.mapping(attribute)}
+            setattr(user, attribute, {name: value for name, value in merged.items() if value is not None})
     if "external_id" in fields:
         user.external_id = fields.text("external_id")
     if "roles" in fields:
@@ -117,23 +120,45 @@ async def delete(project: Project, request: Request) -> Response:
     return answer({"user_id": user.user_id})
 
 
+USER_FILTERS: dict[str, Callable[[User], list[str]]] = {
+    "user_id": lambda user: [user.user_id],
+    "email_address": lambda user: [email.address for email in user.emails],
+    "email_id": lambda user: [email.email_id for email in user.emails],
+    "email_verified": lambda user: [str(email.verified) for email in user.emails],
+    "status": lambda user: [user.status],
+}
+
+
 async def search(project: Project, request: Request) -> Response:
-    """Users by `email_address` or `user_id`, all operands met. Other filters are refused."""
     fields = await json_fields(request)
-    operands = fields.mapping("query").get("operands", [])
+    people = [user for user in project.users.values() if user.organization is None]
+    return answer(page(fields, "results", [user_object(user) for user in matching(fields, people, USER_FILTERS)]))
+
+
+Item = TypeVar("Item")
+
+
+def matching(fields: Fields, items: list[Item], filters: Mapping[str, Callable[[Item], list[str]]]) -> list[Item]:
+    """Those that meet all operands of `query`, with `OR` any; without operands all. Unknown filters are refused."""
+    query = Fields(fields.mapping("query"))
+    operands, operator = query.any("operands") or [], query.text("operator", "AND")
     if not isinstance(operands, list) or not all(isinstance(operand, dict) for operand in operands):
         raise bad_request("operands must be a list of objects.")
-    found = [user for user in project.users.values() if user.organization is None]
+    if operator not in ("AND", "OR"):
+        raise bad_request("operator must be AND or OR.")
+
+    def meets(item: Item, operand: dict[str, Any]) -> bool:
+        wanted = operand.get("filter_value")
+        values = {str(value).lower() for value in (wanted if isinstance(wanted, list) else [wanted])}
+        return not values.isdisjoint(value.lower() for value in filters[operand["filter_name"]](item))
+
     for operand in operands:
-        wanted = Fields(operand).texts("filter_value")
-        name = Fields(operand).text("filter_name")
-        if name == "email_address":
-            found = [user for user in found if any(email.address in wanted for email in user.emails)]
-        elif name == "user_id":
-            found = [user for user in found if user.user_id in wanted]
-        else:
-            raise bad_request(f"The filter {name!r} is not known here.")
-    return answer(page(fields, "results", [user_object(user) for user in found]))
+        if Fields(operand).text("filter_name") not in filters:
+            raise bad_request(f"The filter {operand['filter_name']!r} is not known here.")
+    if not operands:
+        return items
+    decide = all if operator == "AND" else any
+    return [item for item in items if decide(meets(item, operand) for operand in operands)]
 
 
 def page(fields: Fields, name: str, items: list[dict[str, Any]]) -> dict[str, Any]:

@@ -72,6 +72,11 @@ async def refuse_http(request: Request, error: Exception) -> JSONResponse:
     return response
 
 
+def is_b2b(request: Request) -> bool:
+    """Whether the request is for members of organizations."""
+    return request.url.path.startswith("/v1/b2b/")
+
+
 def bad_request(message: str) -> ApiError:
     """UNCONFIRMED: Stytch's error type for a malformed request."""
     return ApiError(400, "bad_request", message)

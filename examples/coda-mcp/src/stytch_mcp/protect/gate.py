@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +28,8 @@ from stytch_mcp.protect.scopes import ScopePolicy
 
 MCP_PATH = "/mcp"
 HEALTH_PATHS = ("/health", "/ready")
+# Pages for people, which judge by themselves where their forms come from; no other origin may read them.
+PAGES = "/oauth/"
 METHODS = "GET, POST, DELETE, OPTIONS"
 PREFLIGHT_SECONDS = 600
 UNAUTHORIZED = 401
@@ -76,47 +78,47 @@ class Gate:
         if scope["type"] != "http" or scope["path"] in HEALTH_PATHS:
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        origins = header(scope, b"origin")
         try:
-            self._check_host(headers)
-            send = self._with_cors(scope, headers, send)
-            self._check_origin(scope, headers)
-            if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            self._check_host(header(scope, b"host"))
+            send = self._with_cors(scope, origins, send)
+            self._check_origin(scope, origins)
+            if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
                 await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send)
                 return
-            if is_mcp(scope):
-                scope[PRINCIPAL] = principal = await self.authenticate(bearer_token(scope, headers))
+            app = self.mcp if is_mcp(scope) else self.app
+            if app is self.mcp:
+                scope[PRINCIPAL] = principal = await self.authenticate(bearer_token(scope))
                 if scope["method"] == "POST":
-                    receive = await self._check_message(scope, headers, receive, principal)
+                    receive = await self._check_message(scope, receive, principal)
         except Refused as refused:
             await self._refuse(scope, refused)(scope, receive, send)
             return
         except Disconnected:
             return
-        await (self.mcp if is_mcp(scope) else self.app)(scope, receive, send)
+        await app(scope, receive, send)
 
-    def _check_host(self, headers: Headers) -> None:
-        if not self.public_url.is_host(headers.getlist("host")):
-            raise Refused(reasons.WRONG_HOST, f"Host is {headers.get('host', '')[:100]!r}")
+    def _check_host(self, hosts: list[str]) -> None:
+        if not self.public_url.is_host(hosts):
+            raise Refused(reasons.WRONG_HOST, f"Host is {', '.join(hosts)[:100]!r}")
 
-    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+    def _check_origin(self, scope: Scope, origins: list[str]) -> None:
         """MCP, Streamable HTTP, "Security": an Origin that is present and not allowed is refused.
 
         The documents under /.well-known are for everyone, so browsers may read them from anywhere.
         """
-        origins = headers.getlist("origin")
-        if not is_public(scope) and (len(origins) > 1 or not all(map(self._is_allowed, origins))):
+        judged = origins and not is_public(scope) and not is_page(scope)
+        if judged and (len(origins) > 1 or not self._is_allowed(origins[0])):
             raise Refused(reasons.WRONG_ORIGIN, f"Origin is {', '.join(origins)[:100]!r}")
 
     def _is_allowed(self, origin: str) -> bool:
         return origin == self.public_url.origin or origin in self.allowed_origins
 
-    def _with_cors(self, scope: Scope, headers: Headers, send: Send) -> Send:
-        origin = headers.get("origin")
+    def _with_cors(self, scope: Scope, origins: list[str], send: Send) -> Send:
         if is_public(scope):
             allowed = "*"
-        elif origin is not None and self._is_allowed(origin):
-            allowed = origin
+        elif origins and self._is_allowed(origins[0]) and not is_page(scope):
+            allowed = origins[0]
         else:
             return send
 
@@ -130,8 +132,8 @@ class Gate:
 
         return send_with_cors
 
-    async def _check_message(self, scope: Scope, headers: Headers, receive: Receive, principal: Principal) -> Receive:
-        body = await read_body(headers, receive, self.max_body_bytes)
+    async def _check_message(self, scope: Scope, receive: Receive, principal: Principal) -> Receive:
+        body = await read_body(scope, receive, self.max_body_bytes)
         scope[MESSAGE] = message = parse_message(body)
         needed = self.scopes.of_message(message.get("method"), message.get("params"))
         if not self.scopes.allows(principal.scopes, needed):
@@ -190,12 +192,23 @@ def is_public(scope: Scope) -> bool:
     return path.startswith("/.well-known/")
 
 
-def bearer_token(scope: Scope, headers: Headers) -> str:
+def is_page(scope: Scope) -> bool:
+    """Whether a request is for a page of the sign-in."""
+    path: str = scope["path"]
+    return path.startswith(PAGES)
+
+
+def header(scope: Scope, name: bytes) -> list[str]:
+    """Every value of a header, in the order in which they came; `name` in lower case, as ASGI has it."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
+
+
+def bearer_token(scope: Scope) -> str:
     """The token of the one `Authorization: Bearer` header (RFC 6750 section 2.1). Raises Refused."""
-    query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    if any(name == "access_token" for name, _ in query):
+    query = scope["query_string"]
+    if query and any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)):
         raise Refused(reasons.TOKEN_IN_QUERY)
-    values = headers.getlist("authorization")
+    values = header(scope, b"authorization")
     if not values:
         raise Refused(reasons.NO_TOKEN)
     if len(values) > 1:
@@ -207,11 +220,11 @@ def bearer_token(scope: Scope, headers: Headers) -> str:
     return token.strip()
 
 
-async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body. Raises Refused (413) as soon as it is known to be over the limit."""
-    announced = headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
-        raise Refused(reasons.BODY_TOO_LARGE, f"content-length {announced[:20]}")
+    for announced in header(scope, b"content-length"):
+        if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
+            raise Refused(reasons.BODY_TOO_LARGE, f"content-length {announced[:20]}")
     body = bytearray()
     while True:
         message = await receive()

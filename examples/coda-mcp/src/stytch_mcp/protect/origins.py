@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import urlsplit
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -24,13 +25,15 @@ class PublicUrl:
         """https means that strangers can reach it."""
         return self.origin.startswith("https://")
 
-    def is_host(self, values: Sequence[str]) -> bool:
-        """Whether exactly one Host header came and it names this origin; the default port may be spelled out."""
-        if len(values) != 1:
-            return False
+    @cached_property
+    def hosts(self) -> frozenset[str]:
+        """What a Host header may say: the host of this origin; the default port may be spelled out."""
         scheme, _, authority = self.origin.partition("://")
-        value = values[0].lower()
-        return value == authority or value == f"{authority}:{DEFAULT_PORTS[scheme]}"
+        return frozenset({authority, f"{authority}:{DEFAULT_PORTS[scheme]}"})
+
+    def is_host(self, values: Sequence[str]) -> bool:
+        """Whether exactly one Host header came and it names this origin."""
+        return len(values) == 1 and values[0].lower() in self.hosts
 
 
 def origin(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from stytch_mcp.protect.subjects import Subjects
 
 EVERYONE = "*"
 
-_CAPITALS = re.compile(r"[A-Z]+")
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,7 @@ class AccessRules:
 
     def admits_email(self, addresses: Iterable[str]) -> bool:
         """By verified addresses. The domain is what follows the last `@`; subdomains are other domains."""
-        return any(
-            address in self.emails or _domain(address) in self.domains
-            for address in (fold(address) for address in addresses)
-        )
+        return any(address in self.emails or _domain(address) in self.domains for address in map(fold, addresses))
 
     @property
     def about_email(self) -> bool:
@@ -47,7 +44,7 @@ class AccessRules:
 
 def fold(address: str) -> str:
     """An address for comparison: ASCII letters in lower case, no others, for some of those become ASCII letters."""
-    return _CAPITALS.sub(lambda letters: letters[0].lower(), address)
+    return address.lower() if address.isascii() else address.translate(_LOWER)
 
 
 def _domain(address: str) -> str | None:

@@ -47,6 +47,7 @@ EXPIRED = _token("expired", "The token has expired.")
 NOT_YET_VALID = _token("not_yet_valid", "The token is not valid yet.")
 WRONG_AUDIENCE = _token("wrong_audience", "The token was issued for another resource.")
 WRONG_TOKEN_KIND = _token("wrong_token_kind", "This is not an access token of a connected application.")
+REVOKED = _token("revoked", "The person has disconnected this application.")
 BEARER_ENDED = _token("bearer_ended", "The end date of this token has passed.")
 
 KEYS_UNAVAILABLE = Reason(

@@ -16,7 +16,7 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 
 TIMEOUT_SECONDS = 5.0
-MAX_DOCUMENT_BYTES = 256 * 1024
+MAX_DOCUMENT_BYTES = 64 * 1024
 # A few compressed bytes could become many megabytes before anyone could count them.
 UNCOMPRESSED = {"Accept-Encoding": "identity"}
 RETRY_SECONDS = 5.0
@@ -37,7 +37,7 @@ class Missing(Unavailable):
 
 
 async def fetch_bytes(client: httpx.AsyncClient, url: str, **request: Any) -> tuple[int, bytes]:
-    """GET a small document: 5 s in all, at most 256 KiB, no redirects.
+    """GET a small document: 5 s in all, at most 64 KiB, no redirects.
 
     Returns the status and the body. Raises Unavailable when there is no complete answer.
     """
@@ -103,6 +103,7 @@ class Remembered(Generic[T]):
         self._answer: tuple[T, float] | None = None
         self._failure: tuple[str, int, float] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._going_on = asyncio.Lock()
 
     @property
     def known(self) -> T | None:
@@ -119,9 +120,11 @@ class Remembered(Generic[T]):
     async def get(self) -> T:
         """The answer. Raises Unavailable when there is none that may be used."""
         age = self._age()
+        if self._answer is not None and age <= self._refresh_after:
+            return self._answer[0]
         if age > min(self._wait_after, self._keep_for):
             await self.refresh()
-        elif age > self._refresh_after:
+        else:
             self._start()
         answer = self.known
         if answer is None:
@@ -135,6 +138,9 @@ class Remembered(Generic[T]):
         if task is not None:
             # Whoever waits may be cancelled; the others still want the answer.
             await asyncio.shield(task)
+            # One goes on per turn of the loop: a thousand requests in one turn would hold up all others.
+            async with self._going_on:
+                await asyncio.sleep(0)
 
     def _age(self) -> float:
         return math.inf if self._answer is None else self._clock() - self._answer[1]

@@ -16,12 +16,14 @@ SCOPE_NAME = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 class Scope:
     """One OAuth scope (RFC 6749 section 3.3) of this server.
 
-    `description` is what a person reads on the consent page; `implies` are the scopes that this one includes.
+    `description` is what a person reads on the consent page, `changes` whether it lets change things; `implies` are the
+    scopes that this one includes.
     """
 
     name: str
     description: str
     implies: tuple[Scope, ...] = ()
+    changes: bool = False
 
 
 def needs(*scopes: Scope) -> dict[str, Any]:
@@ -58,8 +60,8 @@ def _names(scope: Scope) -> set[str]:
 class ScopePolicy:
     """Which scopes a JSON-RPC message needs, and whether a principal has them.
 
-    `required` is asked of every request. `tools` (tool name -> scopes) is filled when the server has started; with
-    `per_tool=False` (SCOPE_MODE=simple) it counts for nothing.
+    `required` is asked of every request. What tools need is known when the server has started; with `per_tool=False`
+    (SCOPE_MODE=simple) it counts for nothing.
     """
 
     def __init__(self, table: ScopeTable, *, required: Sequence[str], basic: Sequence[str], per_tool: bool) -> None:
@@ -67,21 +69,27 @@ class ScopePolicy:
         self.required = table.sort(required)
         self.basic = self.required or tuple(basic)
         self.per_tool = per_tool
-        self.tools: Mapping[str, tuple[str, ...]] = {}
+        self._of_any_tool = table.sort(table.expand(self.required))
+        self._of_tool: Mapping[str, tuple[str, ...]] = {}
+
+    def protect(self, tools: Mapping[str, Sequence[str]]) -> None:
+        """Learn which scopes the tools declare: tool name -> scopes."""
+        if self.per_tool:
+            expand, sort = self.table.expand, self.table.sort
+            self._of_tool = {name: sort(expand((*self.required, *own))) for name, own in tools.items()}
 
     def of_tool(self, name: str) -> tuple[str, ...]:
         """All scopes that calling this tool takes, those that its own imply included.
 
         MCP 2026-07-28, authorization, "Runtime Insufficient Scope Errors": one challenge names them all.
         """
-        own = self.tools.get(name, ()) if self.per_tool else ()
-        return self.table.sort(self.table.expand((*self.required, *own)))
+        return self._of_tool.get(name, self._of_any_tool)
 
     def of_message(self, method: object, params: object) -> tuple[str, ...]:
         """All scopes that a JSON-RPC request takes. Every method but `tools/call` takes the required ones."""
         name = params.get("name") if isinstance(params, Mapping) else None
         return self.of_tool(name) if method == "tools/call" and isinstance(name, str) else self.required
 
-    def allows(self, granted: Iterable[str], scopes: Iterable[str]) -> bool:
+    def allows(self, granted: frozenset[str], scopes: Iterable[str]) -> bool:
         """Whether the granted scopes cover these, hierarchy included."""
-        return self.table.expand(granted).issuperset(scopes)
+        return granted.issuperset(scopes) or self.table.expand(granted).issuperset(scopes)

@@ -1,0 +1,127 @@
+"""`check` from outside: generated servers at every depth, in both scope modes; and installed as the docs say."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bake import ROOT
+from conftest import Run
+
+EXAMPLE = ROOT / "examples" / "coda-mcp"
+SERVERS = ["default", *([EXAMPLE.name] if EXAMPLE.is_dir() else [])]
+# What has no meaning on loopback, or for a server without sessions that answers lists as JSON.
+ELSEWHERE = {"TR-02", "TR-06", "TR-07", "PT-25", "PT-26", "PT-27"}
+# With SCOPE_MODE=simple no scope of the server's own is asked for, so none can be missing.
+SIMPLE = {f"SC-{number:02}" for number in range(1, 8)}
+# Bounds a hang, nothing else.
+HANGING_SECONDS = 120
+
+
+def package(folder: Path) -> str:
+    (found,) = [path.parent.name for path in (folder / "src").glob("*/server.py")]
+    return found
+
+
+def environment(folder: Path) -> dict[str, str]:
+    path = os.pathsep.join(str(folder / part) for part in ("src", "kit", "."))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
+
+
+@contextmanager
+def dev(folder: Path, **settings: str) -> Iterator[dict[str, Any]]:
+    """A server with its local Stytch, as `dev --auto-approve` starts them."""
+    command = [sys.executable, "-m", package(folder), "dev", "--port", "0", "--auto-approve", "--json"]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**environment(folder), **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        try:
+            line = child.stdout.readline()
+            assert line, "dev ended before it was ready"
+            yield json.loads(line)
+        finally:
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(HANGING_SECONDS)
+
+
+def minted(found: dict[str, Any]) -> str:
+    """An access token of the local Stytch."""
+    request = urllib.request.Request(  # noqa: S310
+        f"{found['test_controls']}/mint", data=b"{}", headers={"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        return str(json.load(answer)["token"])
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, default: Path) -> Path:
+    return default if request.param == "default" else EXAMPLE
+
+
+@pytest.mark.parametrize("mode", ["custom", "simple"])
+@pytest.mark.parametrize("folder", SERVERS, indirect=True)
+def test_a_generated_server_passes_everything(folder: Path, mode: str) -> None:
+    with dev(folder, SCOPE_MODE=mode) as found:
+        for options in ([], ["--register"], ["--token", minted(found)], ["--login"], ["--full"]):
+            done = subprocess.run(
+                [sys.executable, "-m", package(folder), "check", found["mcp_url"], "--format", "json", *options],
+                cwd=folder,
+                env=environment(folder),
+                capture_output=True,
+                text=True,
+                timeout=HANGING_SECONDS,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            checks = {check["id"]: check["status"] for check in json.loads(done.stdout)["checks"]}
+            assert not [name for name, status in checks.items() if status in ("fails", "not reached")]
+    assert len(checks) >= 60
+    expected = ELSEWHERE | (SIMPLE if mode == "simple" else set())
+    assert {name for name, status in checks.items() if status != "holds"} == expected
+
+
+@pytest.fixture(scope="module")
+def clone(default: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository that holds a server where the example is."""
+    repository = tmp_path_factory.mktemp("clone")
+    shutil.copytree(default, repository / "examples" / "coda-mcp")
+    author = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-q", "-m", "A server"]):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    return repository
+
+
+def test_one_line_runs_it_from_a_repository(clone: Path, run: Run, tmp_path: Path) -> None:
+    """The line of the docs, with a clone on this machine for the URL."""
+    source = f"git+{clone.as_uri()}#subdirectory=examples/coda-mcp/kit"
+    said = run(
+        Path(sys.executable).parent / "uvx", "-q", "--from", source, "mcp-check", "--explain", "CH-06", cwd=tmp_path
+    )
+    assert said.startswith("CH-06  the challenge says which scope to ask for")
+
+
+def test_an_installed_kit_is_enough(clone: Path, run: Run, default: Path, tmp_path: Path) -> None:
+    """Its own declared dependencies, and nothing of a server."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    bin_ = tmp_path / "venv" / "bin"
+    run(bin_ / "python", "-m", "pip", "install", "-q", "./kit", cwd=clone / "examples" / "coda-mcp")
+    run(bin_ / "python", "-c", "import importlib.util as u; assert u.find_spec('mcp') is None", cwd=tmp_path)
+    with dev(default) as found:
+        said = run(bin_ / "mcp-check", found["mcp_url"], "--full", cwd=tmp_path)
+    assert "0 MUST fail" in said

@@ -112,7 +112,9 @@ def test_the_generated_pages_are_what_the_code_says(tmp_path: Path, run: Run, py
 
 def test_the_readme_counts_the_checks_right() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^### [A-Z]{2}-\d\d ", (DOCS / "reference" / "checks.md").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = re.findall(
+        r"^### [A-Z]{2}-\d\d ", (DOCS / "reference" / "checks.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert re.findall(r"(\d+) checks", readme) == [str(len(listed))]
 
 

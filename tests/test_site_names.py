@@ -20,13 +20,14 @@ ASK = """if True:
     from stytch_mcp.cli import ServerModule, cli
     from stytch_mcp.protect import reasons
     from stytch_mcp_kit.check.areas import CHECKS
+    from stytch_mcp_kit.check.command import check
     import coda_mcp.server
 
     def commands(command, context, path):
         found = {path: [name for each in command.params for name in [*each.opts, *each.secondary_opts]] + ["--help"]}
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
-                child = command.get_command(context, name)
+                child = check if name == "check" else command.get_command(context, name)
                 inner = click.Context(child, parent=context, obj=context.obj)
                 found |= commands(child, inner, f"{path} {name}".strip())
         return found
@@ -45,13 +46,12 @@ ASK = """if True:
 OTHERS = {
     "COMPOSE_FILE": "Docker Compose",
     "CLIENT_ID": "Cursor's mcp.json",
-    "MCP_CHECK_TOKEN": "`check`",
-    "WWW_AUTHENTICATE": "HTTP",
+    "SCOPE_PREFIX": "a server's constants.py",
 }
 LIKE_A_SETTING = re.compile(
     r"(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b(?!\()|(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_\*"
 )
-LIKE_A_COMMAND = re.compile(r"(?:notes|coda|github)-mcp((?: [a-z][a-z-]+)*)([^\n`|]*)")
+LIKE_A_COMMAND = re.compile(r"(?<![=\w-])(?:notes|coda|github)-mcp(?![\w./:-])((?: [a-z][a-z-]+)*)([^\n`|]*)")
 LIKE_A_CHECK = re.compile(r"\b[A-Z]{2}-\d\d\b")
 CODE = re.compile(r"```.*?^ *```|``[^`\n]+``|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 WRITTEN = [page for page in sources() if not is_generated(page)]
@@ -145,5 +145,5 @@ def test_troubleshooting_says_what_to_do_about_every_reason(names: dict[str, Any
 
 def test_the_tests_of_names_find_what_does_not_exist() -> None:
     assert LIKE_A_SETTING.findall("set `STYTCH_DOMAINS`, ALLOWED_* and mcp_name") == ["STYTCH_DOMAINS", "ALLOWED_*"]
-    assert LIKE_A_COMMAND.findall("`notes-mcp token new x --until 2027`")[0][0] == " token new x"
+    assert LIKE_A_COMMAND.findall("`notes-mcp token new X --until 2027`")[0][0] == " token new"
     assert LIKE_A_CHECK.findall("CH-04, RFC-1") == ["CH-04"]

@@ -48,8 +48,11 @@ def checklist() -> str:
         "$ notes-mcp check https://notes-mcp.example.com/mcp --login\n"
         "$ notes-mcp check http://127.0.0.1:8000/mcp --full\n"
         "```",
-        "For a server that was not made from this template: `pip install ./kit` from a checkout, and then `mcp-check` "
-        "in place of `notes-mcp check`.",
+        "For a server that was not made from this template the same command stands alone:",
+        "```{ .console .by-hand }\n"
+        "$ uvx --from 'git+https://github.com/OWNER/cookiecutter-stytch-mcp#subdirectory=examples/coda-mcp/kit' \\\n"
+        "    mcp-check https://mcp.example.com/mcp\n"
+        "```",
         table(
             ["Depth", "Checks", "What it does"],
             [

@@ -14,6 +14,7 @@ SETTINGS = "Settings (environment variables):"
 def pages() -> dict[str, str]:
     """reference/commands.md"""
     from stytch_mcp.cli import ServerModule, cli
+    from stytch_mcp_kit.check.command import check
 
     server = ServerModule("notes-mcp", "notes_mcp.server")
     installed = ", ".join(f"`{name}`" for name in sorted(cli.commands.keys() & OF_THE_SERVER))
@@ -22,12 +23,18 @@ def pages() -> dict[str, str]:
         f"`.venv/bin/notes-mcp`. {installed} belong to the server and are installed with it; the others come with the "
         "kit and work from a checkout only.",
     ]
-    for path, text in _help(cli, "notes-mcp", None, server):
+    for path, text in _help(cli, "notes-mcp", None, server, {"check": check}):
         parts += [f"{'#' * min(4, TITLE_LEVEL + path.count(' '))} {path}", f"```text\n{text}\n```"]
     return {"docs/reference/commands.md": page("Commands", "Every command with its help.", ["operation"], *parts)}
 
 
-def _help(command: click.Command, path: str, parent: click.Context | None, server: object) -> Iterator[tuple[str, str]]:
+def _help(
+    command: click.Command,
+    path: str,
+    parent: click.Context | None,
+    server: object,
+    passed_on: dict[str, click.Command],
+) -> Iterator[tuple[str, str]]:
     name = path.rpartition(" ")[2]
     context = click.Context(
         command, info_name=name, parent=parent, obj=server, terminal_width=WIDTH, max_content_width=WIDTH
@@ -35,9 +42,10 @@ def _help(command: click.Command, path: str, parent: click.Context | None, serve
     yield path, _without_settings(command.get_help(context))
     if isinstance(command, click.Group):
         for each in command.list_commands(context):
-            child = command.get_command(context, each)
+            # What a command hands all of its arguments to has the help.
+            child = passed_on.get(each) or command.get_command(context, each)
             assert child is not None
-            yield from _help(child, f"{path} {each}", context, server)
+            yield from _help(child, f"{path} {each}", context, server, passed_on)
 
 
 def _without_settings(text: str) -> str:

@@ -29,7 +29,15 @@ INDEX_ADDRESS = re.compile(
     r"--(extra-)?index-[u]rl|--find-[l]inks|pypi\.[o]rg|pythonhosted\.[o]rg|\"resolved\": *\"http"
 )
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(root|work|home/\w+|Users/\w+)/[\w.]")
-RENDERED = {".env.example", "LICENSE", "README.md", "pyproject.toml", "src/{{cookiecutter.__package}}/constants.py"}
+RENDERED = {
+    ".env.example",
+    "Dockerfile",
+    "LICENSE",
+    "README.md",
+    "compose.yaml",
+    "pyproject.toml",
+    "src/{{cookiecutter.__package}}/constants.py",
+}
 LATER = {"compose.override.yaml"}
 
 

@@ -85,12 +85,14 @@ class Drill:
         self.setup.start(killed)
         for part, address in zip(TROUBLE_AT[1:], terminated, strict=True):
             await self.reaches(part)
-            await anyio.to_thread.run_sync(
-                wait_for, lambda: len(self.setup.serving()) == len(ADDRESSES), "all replicas"
-            )
+            await anyio.to_thread.run_sync(wait_for, self.is_complete, "all replicas")
             code = await anyio.to_thread.run_sync(self.setup.end, address, signal.SIGTERM)
             self.codes[str(code)] += 1
             self.setup.start(address)
+
+    def is_complete(self) -> bool:
+        """Whether Traefik has all replicas."""
+        return self.setup.serving() == set(ADDRESSES)
 
     async def reaches(self, part: float) -> None:
         """Returns when so much of the calls is made."""

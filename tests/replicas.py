@@ -89,7 +89,7 @@ def running(
     public_host: str = "",
     **settings: str,
 ) -> Iterator[Setup]:
-    """Stand-ins, replicas and Traefik, ready. `public_host`: where https clients come to; if not given: http on loopback."""
+    """Stand-ins, replicas and Traefik, ready, at https://`public_host`; if that is not given, at http on loopback."""
     proxy_port, api_port, issuer_port, upstream_port = (free_port() for _ in range(4))
     port = free_port(*addresses)
     configuration = compose(folder, SETTINGS | {"PUBLIC_HOST": public_host or "127.0.0.1"})

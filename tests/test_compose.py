@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Bake
-from traefik import ALL_FILES, NETWORK, SETTINGS, TUNNEL_SUBNET, compose
+from traefik import ALL_FILES, LINUX, NETWORK, SETTINGS, TUNNEL_SUBNET, compose
+
+pytestmark = LINUX
 
 GIB = 1024**3
 

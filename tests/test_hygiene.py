@@ -2,6 +2,7 @@
 
 import ast
 import fnmatch
+import itertools
 import json
 import re
 import sys
@@ -22,6 +23,7 @@ LOCKS = [
     Path("requirements.lock"),
     Path("requirements-dev.lock"),
     Path(TEMPLATE, "requirements.lock"),
+    Path(TEMPLATE, "requirements-extras.lock"),
     Path(TEMPLATE, "requirements-dev.lock"),
 ]
 # Brackets keep these patterns from finding themselves.
@@ -90,8 +92,8 @@ def test_a_lock_is_versions_and_hashes_only(lock: Path) -> None:
 
 
 def test_the_locks_agree() -> None:
-    demo, root, runtime, development = (versions(ROOT / lock) for lock in LOCKS)
-    assert runtime.items() <= development.items() <= root.items()
+    demo, root, runtime, extra, development = (versions(ROOT / lock) for lock in LOCKS)
+    assert runtime.items() <= extra.items() <= development.items() <= root.items()
     assert {name: version.split(" ;")[0] for name, version in demo.items()}.items() <= {
         name: version.split(" ;")[0] for name, version in root.items()
     }.items()
@@ -102,6 +104,7 @@ def test_the_locks_hold_what_the_projects_ask_for(default: Path) -> None:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
         asked = [each for group in project["dependency-groups"].values() for each in group if isinstance(each, str)]
         asked += project.get("project", {}).get("dependencies", [])
+        asked += itertools.chain(*project.get("project", {}).get("optional-dependencies", {}).values())
         assert asked
         for requirement in asked:
             name = re.match(r"[\w.-]+", requirement)
@@ -187,7 +190,8 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
     ],
 )
 def test_every_import_is_a_declared_dependency(sources: str, project: str, own: set[str], default: Path) -> None:
-    declared = tomllib.loads((default / project).read_text(encoding="utf-8"))["project"]["dependencies"]
+    written = tomllib.loads((default / project).read_text(encoding="utf-8"))["project"]
+    declared = [*written["dependencies"], *itertools.chain(*written.get("optional-dependencies", {}).values())]
     names = {normalized(re.split(r"[^\w.-]", each)[0]) for each in declared}
     distributions = packages_distributions()
     missing = {

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from bake import ROOT
 from conftest import Run
+from traefik import LINUX
+
+pytestmark = LINUX
 
 
 @pytest.mark.long

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 from replicas import Setup, free_port, running
-from traefik import SETTINGS, TUNNEL_ADDRESS, Traefik, compose, docker, status, traefik, wait_for
+from traefik import LINUX, SETTINGS, TUNNEL_ADDRESS, Traefik, compose, docker, status, traefik, wait_for
+
+pytestmark = LINUX
 
 HOST = "mcp.example.com"
 URL = f"https://{HOST}"

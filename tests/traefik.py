@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 BIN = Path(sys.executable).parent
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, whose loopback has many addresses")
 NETWORK = "proxy"
 # In the place of the tunnel's network; all of 127.0.0.0/8 is loopback.
 TUNNEL_SUBNET = "127.0.30.0/29"

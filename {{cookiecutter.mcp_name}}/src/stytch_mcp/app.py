@@ -6,7 +6,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +93,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.enter_context(_tracing(settings, server))
             await stack.enter_async_context(http)
             with metrics.watching() if metrics else nullcontext():
                 mcp_server = await stack.enter_async_context(server.build(settings))
@@ -130,6 +137,14 @@ def _metrics(settings: Settings) -> Metrics | None:
     from stytch_mcp.metrics import Metrics  # noqa: PLC0415 - an extra
 
     return Metrics()
+
+
+def _tracing(settings: Settings, server: ServerDefinition) -> AbstractContextManager[None]:
+    if settings.otel_exporter_otlp_endpoint is None:
+        return nullcontext()
+    from stytch_mcp.tracing import exporting  # noqa: PLC0415 - an extra
+
+    return exporting(settings.otel_exporter_otlp_endpoint, server.name)
 
 
 def _stytch(settings: Settings) -> Issuer:

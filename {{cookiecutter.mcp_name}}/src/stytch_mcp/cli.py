@@ -7,7 +7,6 @@ import importlib.util
 import secrets
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +53,9 @@ class CommandWithSettings(click.Command):
     """Its help ends with every setting of the server."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        fields = ctx.obj.load().settings.model_fields
+        from stytch_mcp.settings import in_order
+
+        fields = in_order(ctx.obj.load().settings)
         with formatter.section("Settings (environment variables)"):
             formatter.write_dl([(name.upper(), _help(field)) for name, field in fields.items()])
 
@@ -100,12 +101,7 @@ def serve(server: ServerModule, env_file: Path) -> None:
     from stytch_mcp.app import create_app
 
     logs.configure(settings.log_format)
-    with ExitStack() as stack:
-        if settings.otel_exporter_otlp_endpoint is not None:
-            from stytch_mcp.tracing import exporting
-
-            stack.enter_context(exporting(settings.otel_exporter_otlp_endpoint, server.name))
-        serving.run(create_app(settings, server.load()), settings)
+    serving.run(create_app(settings, server.load()), settings)
 
 
 @cli.command()
@@ -138,7 +134,7 @@ def health(env_file: Path) -> None:
 
 
 @cli.command()
-@click.option("--limit", type=click.IntRange(min=1), default=10_000, show_default=True, help="How many your plan includes.")
+@click.option("--limit", type=click.IntRange(1), default=10_000, show_default=True, help="How many your plan includes.")
 @click.argument("log", metavar="FILE|-", type=click.File(encoding="utf-8", errors="replace"))
 def mau(log: TextIO, limit: int) -> None:
     """Count the people of each month in a log of this server."""

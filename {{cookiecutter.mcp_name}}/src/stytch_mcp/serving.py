@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import time
 from contextlib import ExitStack
 
 import structlog
@@ -45,12 +46,10 @@ class Server(uvicorn.Server):
             app.state.stop_listening()
         await super().shutdown(sockets)
 
-
     async def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self._drain_seconds
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
-        while not self.force_exit and loop.time() < ends:
+        ends = time.monotonic() + self._drain_seconds
+        while not self.force_exit and time.monotonic() < ends:  # noqa: ASYNC110 - uvicorn sets it from a signal
             await asyncio.sleep(POLL_SECONDS)
 
 

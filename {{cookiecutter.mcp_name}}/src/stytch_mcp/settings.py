@@ -309,6 +309,11 @@ def _is_secret(field: FieldInfo) -> bool:
     return any(kind in str(field.annotation) for kind in ("Secret", "BearerToken"))
 
 
+def in_order(kind: type[Settings]) -> dict[str, FieldInfo]:
+    """The settings as they are shown: where it listens comes last, for most never change it."""
+    return dict(sorted(kind.model_fields.items(), key=lambda item: item[0] in Listening.model_fields))
+
+
 def _sorted(kind: type[Settings], problems: list[Problem]) -> list[Problem]:
-    order = {name.upper(): position for position, name in enumerate(kind.model_fields)}
+    order = {name.upper(): position for position, name in enumerate(in_order(kind))}
     return sorted(problems, key=lambda problem: order.get(problem.name, len(order)))

@@ -1,4 +1,4 @@
-"""All benchmarks, or those that are named: python benchmarks [throughput verification stalls footprint]."""
+"""All benchmarks, or those of SUBJECTS that are named: python benchmarks [NAME ...]."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ SUBJECTS: Final = {
     "verification": "What it takes to judge a token",
     "stalls": "The longest stall of the event loop while the issuer does wrong",
     "footprint": "Start and memory",
+    "clients": "Memory under 50 clients",
+    "replicas": "Three replicas, one killed and two restarted",
 }
 WIDTH: Final = 170
 

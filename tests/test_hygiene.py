@@ -37,6 +37,14 @@ RENDERED = {
     "LICENSE",
     "README.md",
     "compose.yaml",
+    "deploy/kubernetes/base/autoscaling.yaml",
+    "deploy/kubernetes/base/deployment.yaml",
+    "deploy/kubernetes/base/disruption.yaml",
+    "deploy/kubernetes/base/network.yaml",
+    "deploy/kubernetes/base/service.yaml",
+    "deploy/kubernetes/overlays/production/ingress.yaml",
+    "deploy/kubernetes/overlays/production/kustomization.yaml",
+    "deploy/kubernetes/overlays/production/settings.env",
     "pyproject.toml",
     "src/{{cookiecutter.__package}}/constants.py",
 }
@@ -134,14 +142,20 @@ def copied_patterns(template: Path) -> list[str]:
     return patterns
 
 
-def test_every_plain_file_is_copied_and_nothing_else(template: Path, default: Path) -> None:
+@pytest.fixture
+def everything(bake: Bake) -> Path:
+    """A server with every file that the template has."""
+    return bake(kubernetes=True, workos_migration=True)
+
+
+def test_every_plain_file_is_copied_and_nothing_else(template: Path, everything: Path) -> None:
     patterns = copied_patterns(template)
     source = template / TEMPLATE
     names = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     copied = {name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
     assert names - copied == RENDERED
     for name in copied:
-        baked = default / name.replace("{{cookiecutter.__package}}", "notes_mcp")
+        baked = everything / name.replace("{{cookiecutter.__package}}", "notes_mcp")
         assert baked.read_bytes() == (source / name).read_bytes(), name
     for name in RENDERED:
         assert "{{ cookiecutter." in (source / name).read_text(encoding="utf-8"), name

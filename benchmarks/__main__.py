@@ -17,6 +17,8 @@ SUBJECTS: Final = {
     "footprint": "Start and memory",
     "coda": "The Coda server with large pages and tables",
     "check": "What a run of the checklist takes",
+    "clients": "Memory under 50 clients",
+    "replicas": "Three replicas, one killed and two restarted",
 }
 WIDTH: Final = 170
 

@@ -37,11 +37,14 @@ COMMANDS = set(
 DEPENDENCIES = set(
     """
     aiohappyeyeballs aiohttp aiolimiter aiosignal annotated_types anyio ast_serialize attr attrs certifi cffi
-    charset_normalizer click colorama coverage cryptography dotenv editables execnet frozenlist h11 hatchling
-    httpcore httpcore2 httptools httpx httpx2 httpx2_jsfetch hypothesis idna iniconfig jinja2 jsonschema
-    jsonschema_specifications jwt librt markdown_it markdown_it_py markupsafe mcp mcp_types mdurl multidict
-    multipart mypy mypy_extensions mypyc opentelemetry opentelemetry_api packaging pathspec pluggy propcache
-    py pycparser pydantic pydantic_core pydantic_settings pygments pyjwt pytest pytest_cov pytest_xdist
+    charset_normalizer click colorama coverage cryptography dotenv editables execnet frozenlist google
+    googleapis_common_protos h11 hatchling httpcore httpcore2 httptools httpx httpx2 httpx2_jsfetch hypothesis
+    idna iniconfig jinja2 jsonschema jsonschema_specifications jwt librt markdown_it markdown_it_py markupsafe
+    mcp mcp_types mdurl multidict multipart mypy mypy_extensions mypyc opentelemetry opentelemetry_api
+    opentelemetry_exporter_http_transport opentelemetry_exporter_otlp_common
+    opentelemetry_exporter_otlp_proto_common opentelemetry_exporter_otlp_proto_http opentelemetry_proto
+    opentelemetry_sdk opentelemetry_semantic_conventions packaging pathspec pluggy prometheus_client propcache
+    protobuf py pycparser pydantic pydantic_core pydantic_settings pygments pyjwt pytest pytest_cov pytest_xdist
     python_dotenv python_multipart pywin32 referencing requests rich rpds rpds_py ruff sortedcontainers
     sse_starlette stamina starlette structlog stytch tenacity tomlkit trove_classifiers trustme truststore
     typing_extensions typing_inspection urllib3 uvicorn uvloop xdist yarl

@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(Path(__file__).parent)]
 
 from bake import bake_defaults  # noqa: E402
 
-EVERYTHING = {"upstream_auth": "bearer", "kubernetes": True, "workos_migration": True}
+EVERYTHING = {"upstream_auth": "bearer", "kubernetes": "yes", "workos_migration": "yes"}
 
 
 def generators() -> list[str]:
@@ -26,7 +26,7 @@ def generators() -> list[str]:
 def main(destination: Path) -> None:
     """Bake the maximal server, let every generator look at it and write what it says."""
     with tempfile.TemporaryDirectory() as scratch:
-        baked = bake_defaults(Path(scratch, "baked"), EVERYTHING)
+        baked = bake_defaults(Path(scratch, "baked"), **EVERYTHING)
         sys.path[:0] = [str(baked / "src"), str(baked / "kit")]
         if (example := ROOT / "examples" / "coda-mcp").exists():
             sys.path.append(str(example / "src"))

@@ -2,6 +2,7 @@
 
 import ast
 import fnmatch
+import itertools
 import json
 import re
 import sys
@@ -23,6 +24,7 @@ LOCKS = [
     Path("requirements.lock"),
     Path("requirements-dev.lock"),
     Path(TEMPLATE, "requirements.lock"),
+    Path(TEMPLATE, "requirements-extras.lock"),
     Path(TEMPLATE, "requirements-dev.lock"),
 ]
 # Brackets keep these patterns from finding themselves.
@@ -30,7 +32,23 @@ INDEX_ADDRESS = re.compile(
     r"--(extra-)?index-[u]rl|--find-[l]inks|pypi\.[o]rg|pythonhosted\.[o]rg|\"resolved\": *\"http"
 )
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(root|work|home/\w+|Users/\w+)/[\w.]")
-RENDERED = {".env.example", "LICENSE", "README.md", "pyproject.toml", "src/{{cookiecutter.__package}}/constants.py"}
+RENDERED = {
+    ".env.example",
+    "Dockerfile",
+    "LICENSE",
+    "README.md",
+    "compose.yaml",
+    "deploy/kubernetes/base/autoscaling.yaml",
+    "deploy/kubernetes/base/deployment.yaml",
+    "deploy/kubernetes/base/disruption.yaml",
+    "deploy/kubernetes/base/network.yaml",
+    "deploy/kubernetes/base/service.yaml",
+    "deploy/kubernetes/overlays/production/ingress.yaml",
+    "deploy/kubernetes/overlays/production/kustomization.yaml",
+    "deploy/kubernetes/overlays/production/settings.env",
+    "pyproject.toml",
+    "src/{{cookiecutter.__package}}/constants.py",
+}
 LATER = {"compose.override.yaml"}
 
 
@@ -83,8 +101,8 @@ def test_a_lock_is_versions_and_hashes_only(lock: Path) -> None:
 
 
 def test_the_locks_agree() -> None:
-    demo, root, runtime, development = (versions(ROOT / lock) for lock in LOCKS)
-    assert runtime.items() <= development.items() <= root.items()
+    demo, root, runtime, extra, development = (versions(ROOT / lock) for lock in LOCKS)
+    assert runtime.items() <= extra.items() <= development.items() <= root.items()
     assert {name: version.split(" ;")[0] for name, version in demo.items()}.items() <= {
         name: version.split(" ;")[0] for name, version in root.items()
     }.items()
@@ -95,6 +113,7 @@ def test_the_locks_hold_what_the_projects_ask_for(default: Path) -> None:
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
         asked = [each for group in project["dependency-groups"].values() for each in group if isinstance(each, str)]
         asked += project.get("project", {}).get("dependencies", [])
+        asked += itertools.chain(*project.get("project", {}).get("optional-dependencies", {}).values())
         assert asked
         for requirement in asked:
             name = re.match(r"[\w.-]+", requirement)
@@ -124,14 +143,20 @@ def copied_patterns(template: Path) -> list[str]:
     return patterns
 
 
-def test_every_plain_file_is_copied_and_nothing_else(template: Path, default: Path) -> None:
+@pytest.fixture
+def everything(bake: Bake) -> Path:
+    """A server with every file that the template has."""
+    return bake(kubernetes=True, workos_migration=True)
+
+
+def test_every_plain_file_is_copied_and_nothing_else(template: Path, everything: Path) -> None:
     patterns = copied_patterns(template)
     source = template / TEMPLATE
     names = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     copied = {name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
     assert names - copied == RENDERED
     for name in copied:
-        baked = default / name.replace("{{cookiecutter.__package}}", "notes_mcp")
+        baked = everything / name.replace("{{cookiecutter.__package}}", "notes_mcp")
         assert baked.read_bytes() == (source / name).read_bytes(), name
     for name in RENDERED:
         assert "{{ cookiecutter." in (source / name).read_text(encoding="utf-8"), name
@@ -180,7 +205,8 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
     ],
 )
 def test_every_import_is_a_declared_dependency(sources: str, project: str, own: set[str], default: Path) -> None:
-    declared = tomllib.loads((default / project).read_text(encoding="utf-8"))["project"]["dependencies"]
+    written = tomllib.loads((default / project).read_text(encoding="utf-8"))["project"]
+    declared = [*written["dependencies"], *itertools.chain(*written.get("optional-dependencies", {}).values())]
     names = {normalized(re.split(r"[^\w.-]", each)[0]) for each in declared}
     distributions = packages_distributions()
     missing = {

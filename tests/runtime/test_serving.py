@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import signal
 import socket
 
+import anyio
+import httpx
 import pytest
 import uvicorn
 
 from stytch_mcp import serving
+from tests.servers import STATIC_TOKEN, probe_server
 
 pytestmark = pytest.mark.anyio
 
@@ -26,3 +30,33 @@ async def test_what_has_come_to_stay_is_not_walked_through_again(monkeypatch: py
         assert gc.get_freeze_count() > 10_000
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.e2e
+async def test_who_is_told_to_end_serves_on_while_proxies_learn() -> None:
+    """A proxy that still sends a request gets its answer, and does not keep the connection for another one."""
+    with probe_server(DRAIN_SECONDS="60") as (mcp_url, child):
+        ready = mcp_url.replace("/mcp", "/ready")
+        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {STATIC_TOKEN}"}) as http:
+            kept = await http.get(mcp_url)
+            assert "connection" not in kept.headers
+            child.send_signal(signal.SIGTERM)
+            while "connection" not in (answer := await http.get(ready)).headers:
+                assert child.poll() is None
+            assert (answer.status_code, answer.json()) == (503, {"ready": False})
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "free", "arguments": {}}}
+            accept = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+            for _ in range(3):
+                answer = await http.post(mcp_url, json=body, headers=accept)
+                assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+                assert answer.headers["date"]
+        child.send_signal(signal.SIGINT)
+        await anyio.to_thread.run_sync(child.wait)
+        assert child.returncode in (0, -signal.SIGINT, -signal.SIGTERM)
+
+
+@pytest.mark.e2e
+async def test_without_it_the_end_comes_at_once() -> None:
+    with probe_server() as (_, child):
+        child.send_signal(signal.SIGTERM)
+        await anyio.to_thread.run_sync(child.wait)

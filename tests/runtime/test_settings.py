@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from stytch_mcp.protect.origins import PublicUrl, is_loopback, origin
 from stytch_mcp.protect.policy import AccessRules
-from stytch_mcp.settings import Problem, Settings, SettingsError, load, missing
+from stytch_mcp.settings import Problem, Settings, SettingsError, in_order, load, missing
 from tests.fake_issuer import DOMAIN, PROJECT_ID, SECRET
 
 SHA256 = hashlib.sha256(b"mcp_1").hexdigest()
@@ -84,12 +84,12 @@ notes-mcp cannot start: 7 settings need attention.
 
   PUBLIC_URL          "https://notes.example.com/" ends with "/", and clients compare it byte by byte: \
 https://notes.example.com
-  PORT                "http" is not accepted: input should be a valid integer, unable to parse string as an integer.
   ALLOWED_EMAILS      "ada" has 'ada', which is not an e-mail address
   STYTCH_PROJECT_ID   "12345" is not a project ID: project-live-... or project-test-..., from the Stytch dashboard
   STYTCH_SECRET       is not set. The project's secret, for the sign-in page and to look up e-mail addresses.
   STYTCH_DOMAIN       is not set. The project's own domain, the issuer: https://<name>.customers.stytch.com
   API_TOKEN           is not set. The credential for it.
+  PORT                "http" is not accepted: input should be a valid integer, unable to parse string as an integer.
 
 All settings: notes-mcp serve --help"""
 
@@ -135,7 +135,7 @@ BAD = {
 def test_everything_wrong_is_reported_together_with_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     given_as(monkeypatch, **{name: value for name, (value, _) in BAD.items()}, API_URL="nowhere")
     found = problems(OwnSettings)
-    order = [name.upper() for name in OwnSettings.model_fields]
+    order = [name.upper() for name in in_order(OwnSettings)]
     assert list(found) == sorted([*BAD, "STYTCH_SECRET", "API_URL", "API_TOKEN"], key=order.index)
     for name, (value, accepted) in BAD.items():
         assert accepted in found[name]
@@ -290,7 +290,7 @@ def test_what_is_wrong_in_the_file_is_reported_as_well(monkeypatch: pytest.Monke
     env_file = tmp_path / ".env"
     env_file.write_text("PUBLIC_URL=notes.example.com\nSTYTCH_DOMAIN=\n")
     given_as(monkeypatch, PORT="http")
-    assert list(problems(env_file=env_file)) == ["PUBLIC_URL", "PORT", "STYTCH_PROJECT_ID", "STYTCH_DOMAIN"]
+    assert list(problems(env_file=env_file)) == ["PUBLIC_URL", "STYTCH_PROJECT_ID", "STYTCH_DOMAIN", "PORT"]
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,3 +484,27 @@ def test_google_and_github_need_the_public_token(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("STYTCH_PUBLIC_TOKEN", "public-token-live-1")
     assert problems() == {}
     assert load(Settings, None).signin_methods == ("google", "email-code")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "extra"),
+    [("METRICS_PORT", "9090", "metrics"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318", "otel")],
+)
+def test_what_needs_an_extra_says_so_when_it_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, extra: str
+) -> None:
+    given_as(monkeypatch, **{**GOOD, name: value})
+    assert problems() == {}
+    monkeypatch.setattr("stytch_mcp.settings.find_spec", lambda _: None)
+    assert problems() == {name: f"needs the extra {extra}: install from requirements-extras.lock."}
+
+
+def test_the_metrics_are_not_on_the_port_of_the_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_as(monkeypatch, **{**GOOD, "PORT": "9090", "METRICS_PORT": "9090"})
+    assert problems() == {"METRICS_PORT": "is PORT, which the public can reach."}
+
+
+@pytest.mark.parametrize("value", ["localhost:4318", "grpc://x:4317", "http://", "http:///v1", "http://a b"])
+def test_a_collector_is_a_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    given_as(monkeypatch, **{**GOOD, "OTEL_EXPORTER_OTLP_ENDPOINT": value})
+    assert "is not a URL" in problems()["OTEL_EXPORTER_OTLP_ENDPOINT"]

@@ -397,7 +397,7 @@ async def test_a_person_whom_no_rule_admits_gets_nothing(here: World) -> None:
     away = await grace.http.get(start)
     back = (await here.stytch.get(away.headers["location"])).headers["location"]
     await grace.get(back.removeprefix(PUBLIC_URL))
-    assert grace.page.status_code == 403
+    assert (grace.path, grace.page.status_code) == ("/oauth/callback", 403), "before there is a session here"
     assert "You are not admitted here" in grace.text
     assert "Use another account" in grace.text
     assert not here.project.sessions, "logged out at Stytch too"

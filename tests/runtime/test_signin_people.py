@@ -86,6 +86,26 @@ def share(values: list[float], point: float) -> float:
     return sum(value <= point for value in values) / len(values)
 
 
+async def test_timers_that_are_late_are_set_earlier() -> None:
+    clock, chance = Clock(1000.0), random.Random(7)
+    late = 0.004
+
+    async def sleep(seconds: float) -> None:
+        clock.forward(seconds + late)
+
+    rules = AccessRules(domains=frozenset({"example.com"}))
+    stytch: Any = SlowStytch(clock, chance)
+    them = People(stytch, rules, live=False, now=clock, clock=clock, sleep=sleep, choose=lambda _: (0.2, None))
+    await took(them, clock, "ada@example.com")
+    waited = []
+    for number in range(40):
+        began = clock()
+        await them._pass(0.2)
+        waited.append(clock() - began)
+        assert number < 20 or waited[-1] == pytest.approx(0.2, abs=0.0001)
+    assert waited[0] == pytest.approx(0.204)
+
+
 async def test_before_anything_was_sent_another_round_trip_is_the_guess() -> None:
     clock, chance = Clock(1000.0), random.Random(1)
     stytch = SlowStytch(clock, chance)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
@@ -41,6 +48,9 @@ from stytch_mcp.protect.verifier import Verifier
 from stytch_mcp.protocol import Endpoint
 from stytch_mcp.settings import Settings
 from stytch_mcp.signin import PATHS, sign_in
+
+if TYPE_CHECKING:
+    from stytch_mcp.metrics import Metrics
 
 log = structlog.get_logger("stytch_mcp.app")
 
@@ -79,15 +89,19 @@ def create_app(
     scopes = _scopes(settings, server)
     health = Health([(issuer, keys[issuer.name], metadata[issuer.name]) for issuer in accepted], clock=clock)
     page = sign_in(settings, server.title, server.scopes, now=now, clock=clock)
+    metrics = _metrics(settings)
+    authenticate = _authenticate(settings, accepted, keys, http, now=now, clock=clock)
     endpoint = Endpoint(resource=settings.mcp_url, scopes=scopes, max_body_bytes=settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.enter_context(_tracing(settings, server))
             await stack.enter_async_context(http)
             if page is not None:
                 stack.push_async_callback(page.close)
-            mcp_server = await stack.enter_async_context(server.build(settings))
+            with metrics.watching() if metrics else nullcontext():
+                mcp_server = await stack.enter_async_context(server.build(settings))
             await stack.enter_async_context(endpoint.run(mcp_server))
             app.state.stop_listening = endpoint.stop_listening
             watch = asyncio.get_running_loop().create_task(health.watch())
@@ -108,16 +122,35 @@ def create_app(
                 Gate,
                 mcp=endpoint,
                 public_url=settings.url,
-                authenticate=_authenticate(settings, accepted, keys, http, now=now, clock=clock),
+                authenticate=metrics.counting(authenticate) if metrics else authenticate,
                 scopes=scopes,
                 max_body_bytes=settings.max_body_bytes,
                 allowed_origins=frozenset(settings.allowed_origins),
+                refusals=metrics.refusals if metrics else Counter(),
             )
         ],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.start_draining = health.start_draining
+    app.state.metrics = metrics
     return app
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    if settings.metrics_port is None:
+        return None
+    from stytch_mcp.metrics import Metrics  # noqa: PLC0415 - an extra
+
+    return Metrics()
+
+
+def _tracing(settings: Settings, server: ServerDefinition) -> AbstractContextManager[None]:
+    if settings.otel_exporter_otlp_endpoint is None:
+        return nullcontext()
+    from stytch_mcp.tracing import exporting  # noqa: PLC0415 - an extra
+
+    return exporting(settings.otel_exporter_otlp_endpoint, server.name)
 
 
 def _stytch(settings: Settings) -> Issuer:

@@ -1,4 +1,4 @@
-"""The command line of a server: serve, token, health; from a checkout also dev, check."""
+"""The command line of a server: serve, token, health, mau; from a checkout also dev, check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
@@ -53,7 +53,9 @@ class CommandWithSettings(click.Command):
     """Its help ends with every setting of the server."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        fields = ctx.obj.load().settings.model_fields
+        from stytch_mcp.settings import in_order
+
+        fields = in_order(ctx.obj.load().settings)
         with formatter.section("Settings (environment variables)"):
             formatter.write_dl([(name.upper(), _help(field)) for name, field in fields.items()])
 
@@ -104,21 +106,55 @@ def serve(server: ServerModule, env_file: Path) -> None:
 
 @cli.command()
 @env_file_option
-@click.pass_obj
-def health(server: ServerModule, env_file: Path) -> None:
+def health(env_file: Path) -> None:
     """Ask the server on this machine whether it is ready."""
-    import httpx
+    # It runs twice a minute in the server's own memory limit, so neither the server nor httpx is imported.
+    import http.client
 
-    settings = server.settings(env_file)
-    loopback = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
-    url = f"http://{loopback.get(settings.host, settings.host)}:{settings.port}/ready"
+    from pydantic import ValidationError
+
+    from stytch_mcp.listening import Listening
+
     try:
-        answer = httpx.get(url, timeout=5, trust_env=False)
-    except httpx.HTTPError as error:
-        raise click.ClickException(f"{url} does not answer: {type(error).__name__}") from None
-    click.echo(answer.text)
-    if answer.status_code != httpx.codes.OK:
+        host, port = Listening(_env_file=env_file).local_address  # type: ignore[call-arg]
+    except ValidationError:
+        raise click.ClickException("HOST or PORT cannot be used; `serve` says why") from None
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/ready")
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise click.ClickException(f"http://{host}:{port}/ready does not answer: {type(error).__name__}") from None
+    finally:
+        connection.close()
+    click.echo(text)
+    if answer.status != http.HTTPStatus.OK:
         raise SystemExit(1)
+
+
+@cli.command()
+@click.option("--limit", type=click.IntRange(1), default=10_000, show_default=True, help="How many your plan includes.")
+@click.argument("log", metavar="FILE|-", type=click.File(encoding="utf-8", errors="replace"))
+def mau(log: TextIO, limit: int) -> None:
+    """Count the people of each month in a log of this server."""
+    from stytch_mcp.mau import WARN_AT, Activity
+
+    activity = Activity()
+    activity.read(log)
+    if not activity.months:
+        raise click.ClickException(f"no line of the audit log among {activity.other}. LOG_FORMAT does not matter.")
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("month (UTC)", "active", f"of {limit}", box=None, pad_edge=False)
+    for month, people in sorted(activity.months.items()):
+        table.add_row(month, str(len(people)), f"{len(people) / limit:.1%}")
+    Console().print(table)
+    for month, people in sorted(activity.months.items()):
+        if len(people) >= WARN_AT * limit:
+            click.echo(f"Warning: {month} is at {len(people) / limit:.1%} of {limit}.", err=True)
 
 
 @cli.group()

@@ -31,6 +31,7 @@ class Health:
         self._clock = clock
         self._checked_at: float | None = None
         self._reason: str | None = None
+        self._draining = False
 
     async def watch(self) -> None:
         """Checks again and again until cancelled."""
@@ -63,8 +64,12 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether tokens of the issuer that is advertised first can be judged."""
-        return self._issuers[0][1].loaded
+        """Whether tokens of the issuer that is advertised first can be judged, and no end is near."""
+        return self._issuers[0][1].loaded and not self._draining
+
+    def start_draining(self) -> None:
+        """From now on not ready: proxies shall send new requests elsewhere."""
+        self._draining = True
 
     async def health(self, _: Request) -> Response:
         """Always 200: the process answers. Never calls out."""

@@ -10,16 +10,18 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from stytch_mcp.listening import Listening
 from stytch_mcp.protect.bearer import BearerToken
-from stytch_mcp.protect.origins import PublicUrl, is_address, origin
+from stytch_mcp.protect.origins import PublicUrl, origin
 from stytch_mcp.protect.policy import AccessRules, fold
 from stytch_mcp.protect.scopes import SCOPE_NAME
 
@@ -36,12 +38,6 @@ def _split(value: object) -> object:
 
 def _each(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda values: tuple(check(value) for value in values))
-
-
-def _listen_address(value: str) -> str:
-    if value != "localhost" and not is_address(value):
-        raise ValueError("is not an IP address, for example 127.0.0.1 or 0.0.0.0")
-    return value
 
 
 def _credential(value: SecretStr) -> SecretStr:
@@ -70,6 +66,13 @@ def _issuer(value: str) -> str:
     origin(f"{scheme}{separator}{authority}")
     if not path.isprintable() or any(character in path for character in " ?#"):
         raise ValueError("has a query, a fragment or a space, which no issuer has (RFC 8414)")
+    return value
+
+
+def _collector(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("http", "https") or not rest.partition("/")[0] or not value.isprintable() or " " in value:
+        raise ValueError("is not a URL, for example http://127.0.0.1:4318")
     return value
 
 
@@ -129,17 +132,16 @@ BearerTokenList = Annotated[
 ]
 
 
-class Settings(BaseSettings):
+class Settings(Listening):
     """The settings of the runtime. Lists are comma-separated; an empty variable counts as not set."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, arbitrary_types_allowed=True)
+    model_config = SettingsConfigDict(arbitrary_types_allowed=True)
 
     public_url: Origin = Field(description="The origin that clients know. The MCP URL is PUBLIC_URL/mcp.")
-    host: Annotated[str, AfterValidator(_listen_address)] = Field(
-        "127.0.0.1", description="The address to listen on. In a container: 0.0.0.0."
-    )
-    port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
     log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people.")
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = Field(
+        None, description="An OpenTelemetry collector that gets traces, for example http://127.0.0.1:4318."
+    )
     max_body_bytes: int = Field(1_048_576, ge=1024, le=67_108_864, description="The largest request body.")
     allowed_origins: Annotated[List, _each(origin)] = Field(
         (), description="Web origins besides PUBLIC_URL whose pages may call this server from a browser."
@@ -224,6 +226,7 @@ class Settings(BaseSettings):
     def problems(self) -> Iterator[Problem]:
         """What is wrong with settings that are each right: a subclass adds to it."""
         yield from self._issuer_problems()
+        yield from self._watching_problems()
         for part in ("name", "digest"):
             if len({getattr(token, part) for token in self.bearer_tokens}) < len(self.bearer_tokens):
                 yield Problem("BEARER_TOKENS", f"has two entries of the same {part}.")
@@ -256,6 +259,16 @@ class Settings(BaseSettings):
             yield missing(type(self), "stytch_public_token")
         if len(set(self.signin_methods)) < len(self.signin_methods):
             yield Problem("SIGNIN_METHODS", "names a way twice.")
+
+    def _watching_problems(self) -> Iterator[Problem]:
+        if self.metrics_port == self.port:
+            yield Problem("METRICS_PORT", "is PORT, which the public can reach.")
+        for name, module, extra in (
+            ("metrics_port", "prometheus_client", "metrics"),
+            ("otel_exporter_otlp_endpoint", "opentelemetry.sdk", "otel"),
+        ):
+            if getattr(self, name) is not None and find_spec(module) is None:
+                yield Problem(name.upper(), f"needs the extra {extra}: install from requirements-extras.lock.")
 
     def warnings(self) -> Iterator[str]:
         """What may be meant so, and often is not."""
@@ -356,6 +369,11 @@ def _is_secret(field: FieldInfo) -> bool:
     return any(kind in str(field.annotation) for kind in ("Secret", "BearerToken"))
 
 
+def in_order(kind: type[Settings]) -> dict[str, FieldInfo]:
+    """The settings as they are shown: where it listens comes last, for most never change it."""
+    return dict(sorted(kind.model_fields.items(), key=lambda item: item[0] in Listening.model_fields))
+
+
 def _sorted(kind: type[Settings], problems: list[Problem]) -> list[Problem]:
-    order = {name.upper(): position for position, name in enumerate(kind.model_fields)}
+    order = {name.upper(): position for position, name in enumerate(in_order(kind))}
     return sorted(problems, key=lambda problem: order.get(problem.name, len(order)))

@@ -16,6 +16,7 @@ import stamina
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from stytch_mcp.observing import observed
 from stytch_mcp.protect.origins import origin
 from stytch_mcp.settings import Credential, Problem, Settings, missing
 
@@ -66,7 +67,9 @@ class Upstream:
         headers = {"User-Agent": NAME}
         if settings.upstream_token is not None:
             headers["Authorization"] = f"Bearer {settings.upstream_token.get_secret_value()}"
-        self._http = httpx.AsyncClient(base_url=settings.upstream_url, headers=headers, timeout=TIMEOUT_SECONDS)
+        self._http = observed(
+            httpx.AsyncClient(base_url=settings.upstream_url, headers=headers, timeout=TIMEOUT_SECONDS)
+        )
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

@@ -144,6 +144,20 @@ async def test_read_only_means_that_nothing_that_changes_is_there() -> None:
     assert guide["read_only"] is True
 
 
+@pytest.mark.parametrize(
+    ("scope", "tools"),
+    [
+        ("coda:read", ["coda_whoami"]),
+        ("coda:write", ["coda_whoami", "coda_update_doc"]),
+        ("coda:admin", ["coda_whoami", "coda_update_doc", "coda_list_permissions", "coda_list_workspace_members"]),
+    ],
+)
+async def test_a_scope_includes_the_lesser_ones(rig: Rig, scope: str, tools: list[str]) -> None:
+    async with rig.client(scope=scope) as client:
+        for name in tools:
+            assert not (await client.call_tool(name, GOOD[name])).is_error
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_the_clients_token_never_reaches_coda(rig: Rig, mode: Mode) -> None:
     """Neither in a header nor anywhere else; Coda would refuse it, and the stand-in notes what it was shown."""

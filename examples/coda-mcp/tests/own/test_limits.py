@@ -134,7 +134,7 @@ async def test_when_somebody_else_uses_the_limit_everyone_pauses_and_gets_throug
 async def test_when_coda_says_wait_nobody_else_asks_meanwhile() -> None:
     timeline = Timeline()
     async with upstream(timeline) as ((client,), world):
-        world.faults["*/whoami"] = Fault(status=429, times=1, headers={"retry-after": "17"})
+        world.faults["*/whoami"] = Fault.model_validate({"status": 429, "times": 1, "headers": {"retry-after": "17"}})
 
         async def later() -> None:
             await timeline.sleep(1)

@@ -217,7 +217,7 @@ async def every_message(walk: Walk) -> str | None:
 
 @CHALLENGE.check(
     "CH-13",
-    "GET without a token gets 401",
+    "GET and HEAD without a token get 401",
     must(MCP_SECURITY, "Session Hijacking, verify all inbound requests"),
     Severity.EXPOSES,
     why="The event stream of older revisions carries what belongs to somebody.",
@@ -225,8 +225,11 @@ async def every_message(walk: Walk) -> str | None:
 )
 async def get(walk: Walk) -> str | None:
     await walk.challenge()
-    answer = await walk.web.ask("GET", walk.url, headers={"accept": "text/event-stream"}, head_only=True)
-    return None if answer.status == 405 else unlike(answer, "GET")
+    flaws = []
+    for method in ("GET", "HEAD"):
+        answer = await walk.web.ask(method, walk.url, headers={"accept": "text/event-stream"}, head_only=True)
+        flaws.append(None if answer.status == 405 else unlike(answer, method))
+    return "; ".join(flaw for flaw in flaws if flaw) or None
 
 
 @CHALLENGE.check(

@@ -1,6 +1,7 @@
 """Delete what was not asked for and say what comes next. Starts nothing, initialises nothing."""
 
 import json
+import shutil
 from pathlib import Path
 
 ANSWERS = json.loads(r""" {{ cookiecutter | tojson }} """)
@@ -10,6 +11,8 @@ def main() -> None:
     """Runs in the folder of the new server."""
     if ANSWERS["license"] == "Proprietary":
         Path("LICENSE").unlink()
+    if not ANSWERS["workos_migration"]:
+        shutil.rmtree(Path("kit", "stytch_mcp_kit", "migrate"))
 
     name, package = ANSWERS["mcp_name"], ANSWERS["__package"]
     install = f"cd {name} && make install"

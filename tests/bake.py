@@ -10,10 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from cookiecutter.main import cookiecutter
-
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "{{cookiecutter.mcp_name}}"
+NAME = "notes-mcp"
 PARTS = ("cookiecutter.json", "hooks", TEMPLATE)
 PROGRESS_WIDTH = 58
 
@@ -56,16 +55,16 @@ def user_config(folder: Path) -> Path:
 
 
 def bake_defaults(output: Path) -> Path:
-    """Bake the defaults into a new folder of `output` and return it, without the hooks, which only talk here."""
+    """Bake the defaults into a new folder of `output` and return it; what the hooks say is not shown."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = cookiecutter(
-            str(copy_template(Path(scratch, "template"))),
-            no_input=True,
-            output_dir=str(output),
-            config_file=str(user_config(Path(scratch))),
-            accept_hooks=False,
+        command = ["--no-input", "--output-dir", output, "--config-file", user_config(Path(scratch))]
+        template = copy_template(Path(scratch, "template"))
+        subprocess.run(
+            [sys.executable, "-m", "cookiecutter", *map(str, command), str(template)],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
-    return Path(folder)
+    return output / NAME
 
 
 def file_count(folder: Path) -> int:
@@ -75,12 +74,11 @@ def file_count(folder: Path) -> int:
 
 def main(output: Path) -> None:
     """Bake the defaults into `output`; an earlier bake there is replaced."""
-    name = "notes-mcp"
-    shutil.rmtree(output / name, ignore_errors=True)
+    shutil.rmtree(output / NAME, ignore_errors=True)
     started = time.perf_counter()
     folder = bake_defaults(output)
     seconds = time.perf_counter() - started
-    label = f"Baking {name} from the template "
+    label = f"Baking {NAME} from the template "
     print(f"{label:.<{PROGRESS_WIDTH}} {file_count(folder)} files, {seconds:.1f} s", flush=True)
 
 

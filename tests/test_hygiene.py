@@ -2,6 +2,7 @@
 
 import ast
 import fnmatch
+import itertools
 import json
 import re
 import sys
@@ -123,14 +124,20 @@ def copied_patterns(template: Path) -> list[str]:
     return patterns
 
 
-def test_every_plain_file_is_copied_and_nothing_else(template: Path, default: Path) -> None:
+@pytest.fixture
+def everything(bake: Bake) -> Path:
+    """A server with every file that the template has."""
+    return bake(kubernetes=True, workos_migration=True)
+
+
+def test_every_plain_file_is_copied_and_nothing_else(template: Path, everything: Path) -> None:
     patterns = copied_patterns(template)
     source = template / TEMPLATE
     names = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     copied = {name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
     assert names - copied == RENDERED
     for name in copied:
-        baked = default / name.replace("{{cookiecutter.__package}}", "notes_mcp")
+        baked = everything / name.replace("{{cookiecutter.__package}}", "notes_mcp")
         assert baked.read_bytes() == (source / name).read_bytes(), name
     for name in RENDERED:
         assert "{{ cookiecutter." in (source / name).read_text(encoding="utf-8"), name
@@ -178,25 +185,26 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
         ("kit/stytch_mcp_kit", "kit/pyproject.toml", {"stytch_mcp", "stytch_mcp_kit"}),
     ],
 )
-def test_every_import_is_a_declared_dependency(sources: str, project: str, own: set[str], default: Path) -> None:
-    declared = tomllib.loads((default / project).read_text(encoding="utf-8"))["project"]["dependencies"]
+def test_every_import_is_a_declared_dependency(sources: str, project: str, own: set[str], everything: Path) -> None:
+    written = tomllib.loads((everything / project).read_text(encoding="utf-8"))["project"]
+    declared = [*written["dependencies"], *itertools.chain(*written.get("optional-dependencies", {}).values())]
     names = {normalized(re.split(r"[^\w.-]", each)[0]) for each in declared}
     distributions = packages_distributions()
     missing = {
-        f"{path.relative_to(default)} imports {module}"
-        for path, module in imported(default / sources)
+        f"{path.relative_to(everything)} imports {module}"
+        for path, module in imported(everything / sources)
         if module not in sys.stdlib_module_names | own
         and not names & {normalized(each) for each in distributions.get(module, [])}
     }
     assert not missing
 
 
-def test_the_arrows_point_one_way(default: Path) -> None:
-    runtime = {module for _, module in imported(default / "src" / "stytch_mcp")}
+def test_the_arrows_point_one_way(everything: Path) -> None:
+    runtime = {module for _, module in imported(everything / "src" / "stytch_mcp")}
     assert not runtime & {"notes_mcp", "local", "tests"}
-    protect = {module for _, module in imported(default / "src" / "stytch_mcp" / "protect")}
+    protect = {module for _, module in imported(everything / "src" / "stytch_mcp" / "protect")}
     assert not protect & {"mcp", "mcp_types", "stytch", "stytch_mcp_kit"}
-    kit = {module for _, module in imported(default / "kit")}
+    kit = {module for _, module in imported(everything / "kit")}
     assert not kit & {"notes_mcp", "tests"}
 
 

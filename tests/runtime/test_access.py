@@ -289,6 +289,24 @@ async def test_who_did_not_come_through_access_is_told_and_not_sent_to_log_in(ap
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize("auth_mode", ["oauth", "cloudflare-access"])
+async def test_no_credential_reaches_a_tool(access: FakeIssuer, auth_mode: str) -> None:
+    """Neither what counts in this mode nor what counts in the other: a tool may pass on what it sees."""
+    asked = access if auth_mode == "cloudflare-access" else FakeIssuer()
+    given = [
+        bearer(FakeIssuer().token()),
+        (ASSERTION, person(access)),
+        ("Cookie", f"CF_Authorization={person(access)}"),
+        ("CF-Access-Client-Secret", "secret"),
+        ("X-Other", "stays"),
+    ]
+    async with started(asked, auth_mode) as app:
+        answer = await call(app, *given, tool="headers_seen")
+    seen = answer.json["result"]["structuredContent"]["result"]
+    assert "x-other" in seen
+    assert not {"authorization", ASSERTION.lower(), "cookie", "cf-access-client-secret"} & set(seen)
+
+
 async def test_no_credential_is_in_the_log(app: Starlette, access: FakeIssuer) -> None:
     tokens = [person(access), person(access, aud=["0" * 64]), service(access, common_name=OTHER_SERVICE)]
     with capture_logs() as logs:

@@ -83,9 +83,8 @@ def documents(environment: Environment) -> dict[str, Any]:
     }
 
 
-async def authorization_server(project: Project, request: Request) -> Response:
+def metadata(environment: Environment) -> dict[str, Any]:
     """RFC 8414. No RFC 9207: authorization responses have no `iss`."""
-    environment = environment_of(request)
     body = documents(environment) | {
         "client_id_metadata_document_supported": environment.settings.cimd_enabled,
         "code_challenge_methods_supported": ["S256"],
@@ -93,7 +92,11 @@ async def authorization_server(project: Project, request: Request) -> Response:
     }
     if environment.settings.dcr_enabled:
         body["registration_endpoint"] = f"{environment.config.domain}/oauth2/register"
-    return JSONResponse(body)
+    return body
+
+
+async def authorization_server(project: Project, request: Request) -> Response:
+    return JSONResponse(metadata(environment_of(request)))
 
 
 async def openid_configuration(project: Project, request: Request) -> Response:

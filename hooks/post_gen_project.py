@@ -13,6 +13,8 @@ def main() -> None:
         Path("LICENSE").unlink()
     if not ANSWERS["kubernetes"]:
         shutil.rmtree("deploy")
+    if not ANSWERS["workos_migration"]:
+        shutil.rmtree(Path("kit", "stytch_mcp_kit", "migrate"))
 
     name, package = ANSWERS["mcp_name"], ANSWERS["__package"]
     install = f"cd {name} && make install"

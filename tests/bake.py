@@ -66,8 +66,6 @@ def bake_defaults(output: Path, **answers: str) -> Path:
             stdout=subprocess.DEVNULL,
         )
     return output / NAME
-        )
-    return output / NAME
 
 
 def file_count(folder: Path) -> int:

@@ -13,8 +13,8 @@ import pytest
 from bake import bake_defaults, file_count
 from conftest import Bake, Run
 
-MOST_FILES = 140
-MOST_RUNTIME_LINES = 4300
+MOST_FILES = 145
+MOST_RUNTIME_LINES = 4700
 CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".venv", "build", "dist"}
 
 CHOICES: dict[str, list[Any]] = {

@@ -204,28 +204,28 @@ def imported(folder: Path) -> Iterator[tuple[Path, str]]:
         ("kit/stytch_mcp_kit", "kit/pyproject.toml", {"stytch_mcp", "stytch_mcp_kit"}),
     ],
 )
-def test_every_import_is_a_declared_dependency(sources: str, project: str, own: set[str], default: Path) -> None:
-    written = tomllib.loads((default / project).read_text(encoding="utf-8"))["project"]
+def test_every_import_is_a_declared_dependency(sources: str, project: str, own: set[str], everything: Path) -> None:
+    written = tomllib.loads((everything / project).read_text(encoding="utf-8"))["project"]
     declared = [*written["dependencies"], *itertools.chain(*written.get("optional-dependencies", {}).values())]
     names = {normalized(re.split(r"[^\w.-]", each)[0]) for each in declared}
     distributions = packages_distributions()
     missing = {
-        f"{path.relative_to(default)} imports {module}"
-        for path, module in imported(default / sources)
+        f"{path.relative_to(everything)} imports {module}"
+        for path, module in imported(everything / sources)
         if module not in sys.stdlib_module_names | own
         and not names & {normalized(each) for each in distributions.get(module, [])}
     }
     assert not missing
 
 
-def test_the_arrows_point_one_way(default: Path) -> None:
-    runtime = {module for _, module in imported(default / "src" / "stytch_mcp")}
+def test_the_arrows_point_one_way(everything: Path) -> None:
+    runtime = {module for _, module in imported(everything / "src" / "stytch_mcp")}
     assert not runtime & {"notes_mcp", "local", "tests"}
-    protect = {module for _, module in imported(default / "src" / "stytch_mcp" / "protect")}
+    protect = {module for _, module in imported(everything / "src" / "stytch_mcp" / "protect")}
     assert not protect & {"mcp", "mcp_types", "stytch", "stytch_mcp_kit"}
-    for path in (default / "src" / "stytch_mcp" / "protect").rglob("*.py"):
+    for path in (everything / "src" / "stytch_mcp" / "protect").rglob("*.py"):
         assert "stytch_mcp.signin" not in path.read_text(encoding="utf-8"), path
-    kit = {module for _, module in imported(default / "kit")}
+    kit = {module for _, module in imported(everything / "kit")}
     assert not kit & {"notes_mcp", "tests"}
 
 

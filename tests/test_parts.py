@@ -1,6 +1,7 @@
 """The parts that are the same in every server, tested once, inside a bake: the runtime, the kit and its checklist.
 
-Their tests lie in tests/runtime, tests/kit and tests/check and are written as if they lay in a server's own tests.
+Their tests lie in tests/runtime, tests/kit, tests/check and tests/migrate and are written as if they lay in a server's
+own tests.
 """
 
 import shutil
@@ -10,18 +11,20 @@ import pytest
 from bake import ROOT
 from conftest import Bake, Run
 
-PARTS = ["runtime", "kit", pytest.param("check", marks=pytest.mark.long)]
+# The answers that bring a part along.
+PARTS: dict[str, dict[str, bool]] = {"runtime": {}, "kit": {}, "check": {}, "migrate": {"workos_migration": True}}
 
 
 @pytest.fixture
 def with_part(bake: Bake, request: pytest.FixtureRequest) -> Path:
     """A server whose tests have the part's beside them."""
-    folder = bake()
+    folder = bake(**PARTS[request.param])
     shutil.copytree(ROOT / "tests" / request.param, folder / "tests" / request.param)
     return folder
 
 
-@pytest.mark.parametrize("with_part", PARTS, indirect=True)
+@pytest.mark.long
+@pytest.mark.parametrize("with_part", PARTS, indirect=True, ids=list(PARTS))
 def test_a_part_passes_its_tests(with_part: Path, run: Run, python: str, request: pytest.FixtureRequest) -> None:
     part = request.node.callspec.id
     run(python, "-m", "pytest", "-q", f"tests/{part}", cwd=with_part)

@@ -38,11 +38,6 @@ def test_every_prompt_and_every_choice_has_a_text(template: Path) -> None:
             assert isinstance(texts[prompt], str)
 
 
-def test_what_is_not_built_yet_says_so(template: Path) -> None:
-    texts = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))["__prompts__"]
-    assert [prompt for prompt in PROMPTS if "only records the answer" in texts[prompt]] == ["workos_migration"]
-
-
 def session(run: Run, python: str, template: Path, folder: Path, typed: list[str], code: int = 0) -> str:
     """What a person sees who types these lines."""
     command = [python, "-m", "cookiecutter", str(template), "--config-file", str(user_config(folder))]

@@ -201,3 +201,30 @@ def test_reserved_ports_differ_and_are_given_back() -> None:
 def test_a_package_that_is_not_there_is_named() -> None:
     with pytest.raises(click.ClickException, match="no_such_package"):
         dev.project_root("no_such_package")
+
+
+def test_workos_among_the_issuers_starts_local_authkit_with_the_users_who_moved(start: Start) -> None:
+    process = start("0", "--json", "--auto-approve", AUTH_ISSUERS="workos, stytch")
+    urls = ready(process)
+    with httpx.Client(trust_env=False) as http:
+        settings = http.get(urls["mcp_url"].replace("/mcp", "/ready")).json()
+        metadata = http.get(f"{urls['authkit']}/.well-known/oauth-authorization-server").json()
+        key = {"Authorization": f"Bearer {settings['WORKOS_API_KEY']}"}
+        (ada,) = http.get(
+            f"{urls['authkit']}/user_management/users", params={"email": "ada@example.com"}, headers=key
+        ).json()["data"]
+        credentials = (settings["STYTCH_PROJECT_ID"], settings["STYTCH_SECRET"])
+        same = http.get(f"{urls['issuer']}/v1/users/{ada['external_id']}", auth=credentials).json()
+        assert same["emails"][0]["email"] == "ada@example.com"
+    assert settings["WORKOS_DOMAIN"] == metadata["issuer"] == urls["authkit"]
+    assert settings["WORKOS_DEFAULT_SCOPES"] == "some:read"
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate()
+    assert process.returncode == 0, log
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(urls["authkit"], trust_env=False)
+
+
+def test_a_part_that_is_left_out_keeps_its_place() -> None:
+    with pytest.raises(click.ClickException, match=r"^port 65536 \(third\) cannot be used"):
+        reserve(65534, ["first", None, "third"])

@@ -15,6 +15,7 @@ from stytch_mcp.protect.keys import Keys
 from stytch_mcp.protect.metadata import IssuerMetadata, protected_resource, to_bytes
 from stytch_mcp.protect.reasons import Reason, Refused
 from stytch_mcp.protect.remote import Unavailable
+from stytch_mcp.protect.subjects import workos_api
 from stytch_mcp.protect.verifier import Verifier
 from tests.fake_issuer import DOMAIN, KEY_ID, PROJECT_ID, Answer, FakeIssuer, down, public_jwk, rsa_key
 
@@ -338,3 +339,200 @@ async def test_health_looks_at_every_issuer_and_ready_at_the_first(issuer: FakeI
 async def test_asking_for_health_asks_nobody_else(issuer: FakeIssuer, health: Health) -> None:
     assert (health.reason, health.ready) == ("no check within the last minute", False)
     assert not issuer.seen
+
+
+# WorkOS AuthKit.
+
+AUTHKIT = "https://calm-river-12.authkit.app"
+WORKOS_USER = "user_01E4ZCR3C56J083X43JQXF3JK5"
+STYTCH_USER = "user-live-33333333-3333-4333-8333-333333333333"
+DEFAULTS = ("notes:read",)
+
+
+@pytest.fixture
+def authkit() -> FakeIssuer:
+    authkit = FakeIssuer(AUTHKIT)
+    authkit.keys = {KEY_ID: rsa_key("authkit")}
+    authkit.answers["/oauth2/jwks"] = says({"keys": [public_jwk(rsa_key("authkit"), KEY_ID)]})
+    return authkit
+
+
+def connect_token(authkit: FakeIssuer, **changes: Any) -> str:
+    """With the documented claims and no others, unless they are given."""
+    absent = dict.fromkeys(("nbf", "client_id", "scope"))
+    documented = {"aud": AUDIENCE, "sub": WORKOS_USER, "sid": "app_consent_01"}
+    return authkit.token(key=rsa_key("authkit"), **{**absent, **documented, **changes})
+
+
+def authkit_judge(authkit: FakeIssuer) -> Verifier:
+    preset = issuers.workos(AUTHKIT, AUDIENCE, DEFAULTS)
+    return Verifier([own(authkit, preset)], now=authkit.now, clock=authkit.clock)
+
+
+async def authkit_principal(authkit: FakeIssuer, **changes: Any) -> Principal:
+    return await authkit_judge(authkit).verify(connect_token(authkit, **changes))
+
+
+async def test_a_token_with_the_documented_claims_and_no_others(authkit: FakeIssuer) -> None:
+    principal = await authkit_principal(authkit)
+    assert (principal.subject, principal.client_id, principal.issuer) == (WORKOS_USER, "app_consent_01", AUTHKIT)
+    assert not principal.can_step_up, "AuthKit knows no scopes of this server"
+    assert authkit.requests[OAUTH] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({"external_id": STYTCH_USER}, STYTCH_USER),
+        ({"external_id": ""}, WORKOS_USER),
+        ({}, WORKOS_USER),
+    ],
+    ids=["moved here", "new here, quoted in the template", "new here"],
+)
+async def test_who_moved_here_stays_the_same_principal(
+    authkit: FakeIssuer, changes: dict[str, Any], subject: str
+) -> None:
+    assert (await authkit_principal(authkit, **changes)).subject == subject
+
+
+@pytest.mark.parametrize(
+    ("changes", "scopes"),
+    [
+        ({}, "notes:read"),
+        ({"scope": ""}, "notes:read"),
+        ({"scope": "openid offline_access"}, "openid offline_access notes:read"),
+        ({"scope": "openid notes:write"}, "openid notes:write"),
+        ({"scope": "notes:write", "permissions": ["notes:admin"]}, "notes:write"),
+        ({"permissions": ["notes:admin"]}, "notes:admin"),
+        ({"permissions": []}, ""),
+        ({"permissions": [1, None, "notes:admin"]}, "notes:admin"),
+        ({"permissions": "notes:admin"}, "notes:read"),
+    ],
+    ids=str,
+)
+async def test_scope_goes_before_permissions_and_those_before_the_default(
+    authkit: FakeIssuer, changes: dict[str, Any], scopes: str
+) -> None:
+    assert (await authkit_principal(authkit, **changes)).scopes == set(scopes.split())
+
+
+@pytest.mark.parametrize(
+    ("changes", "client_id"),
+    [({"client_id": "client_01"}, "client_01"), ({"sid": None}, "unknown"), ({"client_id": ""}, "app_consent_01")],
+    ids=str,
+)
+async def test_what_stands_for_the_application(authkit: FakeIssuer, changes: dict[str, Any], client_id: str) -> None:
+    assert (await authkit_principal(authkit, **changes)).client_id == client_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"sub": "client_01E4ZCR3C56J083X43JQXF3JK5"}, reasons.WRONG_TOKEN_KIND),
+        ({"sub": "user_"}, reasons.WRONG_TOKEN_KIND),
+        ({"nonce": "n"}, reasons.WRONG_TOKEN_KIND),
+        ({"at_hash": "h"}, reasons.WRONG_TOKEN_KIND),
+        ({"scope": ["notes:admin"]}, reasons.WRONG_TOKEN_KIND),
+        ({"external_id": 7}, reasons.WRONG_TOKEN_KIND),
+        ({"external_id": ["user-live-1"]}, reasons.WRONG_TOKEN_KIND),
+        ({"aud": None}, reasons.MISSING_CLAIM),
+        ({"aud": "client_01ENVIRONMENT"}, reasons.WRONG_AUDIENCE),
+        ({"aud": f"{AUDIENCE}/"}, reasons.WRONG_AUDIENCE),
+        ({"iss": f"{AUTHKIT}/"}, reasons.UNKNOWN_ISSUER),
+        ({"iss": "https://api.workos.com/user_management/client_01"}, reasons.UNKNOWN_ISSUER),
+        ({"exp": None}, reasons.MISSING_CLAIM),
+        ({"nbf": 1_800_000_031}, reasons.NOT_YET_VALID),
+    ],
+    ids=str,
+)
+async def test_what_is_no_access_token_of_authkit(authkit: FakeIssuer, changes: dict[str, Any], reason: Reason) -> None:
+    assert await outcome(authkit_judge(authkit), connect_token(authkit, **changes)) is reason
+
+
+async def test_a_stytch_user_cannot_come_in_under_the_name_of_another(issuer: FakeIssuer, authkit: FakeIssuer) -> None:
+    """The claim that makes a principal at AuthKit means nothing in a token of Stytch, whose templates may carry it."""
+    presets = [own(issuer, issuers.stytch(DOMAIN, PROJECT_ID)), own(authkit, issuers.workos(AUTHKIT, AUDIENCE, ()))]
+    judge = Verifier(presets, now=issuer.now, clock=issuer.clock)
+    assert (await judge.verify(issuer.token(external_id="user-live-somebody-else"))).subject == STYTCH_USER
+
+
+def test_only_a_stand_in_on_loopback_answers_for_the_api_itself() -> None:
+    assert workos_api(AUTHKIT) == "https://api.workos.com"
+    assert workos_api("http://127.0.0.1:8003") == "http://127.0.0.1:8003"
+
+
+# Keycloak: a path in the issuer, and the kind of the token among its claims.
+
+REALM = "https://id.example.org/realms/acme"
+CERTS = "/realms/acme/protocol/openid-connect/certs"
+
+
+@pytest.fixture
+def keycloak() -> FakeIssuer:
+    """A realm of a version that serves OpenID Connect discovery below its path and nothing else."""
+    keycloak = FakeIssuer(REALM)
+    keycloak.keys = {KEY_ID: rsa_key("keycloak")}
+    configuration = {**keycloak.metadata(), "jwks_uri": f"https://id.example.org{CERTS}"}
+    keycloak.answers["/realms/acme/.well-known/openid-configuration"] = says(configuration)
+    # One key for signatures, one for encryption, as a realm has them.
+    other = {**public_jwk(rsa_key("encryption"), "enc"), "use": "enc", "alg": "RSA-OAEP"}
+    keycloak.answers[CERTS] = says({"keys": [other, public_jwk(rsa_key("keycloak"), KEY_ID)]})
+    return keycloak
+
+
+def realm_token(keycloak: FakeIssuer, **changes: Any) -> str:
+    shape = {
+        "typ": "Bearer",
+        "azp": "0b5c8a1e",
+        "aud": [AUDIENCE, "account"],
+        "sub": "f3a1b2c4-1111-4222-8333-444455556666",
+        "scope": "openid email profile notes:read",
+        "email": "ada@example.com",
+        "email_verified": True,
+        "sid": "a-session",
+        "realm_access": {"roles": ["offline_access"]},
+    }
+    return keycloak.token(key=rsa_key("keycloak"), **{"client_id": None, "nbf": None, **shape, **changes})
+
+
+def realm_judge(keycloak: FakeIssuer) -> Verifier:
+    return Verifier([own(keycloak, issuers.oidc(REALM, AUDIENCE))], now=keycloak.now, clock=keycloak.clock)
+
+
+async def test_an_access_token_of_a_realm(keycloak: FakeIssuer) -> None:
+    principal = await realm_judge(keycloak).verify(realm_token(keycloak))
+    assert (principal.issuer, principal.client_id) == (REALM, "0b5c8a1e")
+    assert principal.emails == {"ada@example.com"}
+    assert principal.scopes >= {"notes:read"}
+    assert principal.can_step_up
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"typ": "ID"}, reasons.WRONG_TOKEN_KIND),
+        ({"typ": "Refresh"}, reasons.WRONG_TOKEN_KIND),
+        ({"typ": "Offline"}, reasons.WRONG_TOKEN_KIND),
+        ({"typ": "Logout"}, reasons.WRONG_TOKEN_KIND),
+        ({"typ": ["Bearer"]}, reasons.WRONG_TOKEN_KIND),
+        ({"aud": "account"}, reasons.WRONG_AUDIENCE),
+        ({"iss": "https://id.example.org/realms/other"}, reasons.UNKNOWN_ISSUER),
+        ({"iss": f"{REALM}/"}, reasons.UNKNOWN_ISSUER),
+        ({"sub": None}, reasons.MISSING_CLAIM),
+    ],
+    ids=str,
+)
+async def test_what_is_no_access_token_of_a_realm(
+    keycloak: FakeIssuer, changes: dict[str, Any], reason: Reason
+) -> None:
+    assert await outcome(realm_judge(keycloak), realm_token(keycloak, **changes)) is reason
+
+
+async def test_a_realm_is_found_at_the_last_of_the_three_places(keycloak: FakeIssuer) -> None:
+    preset, _ = own(keycloak, issuers.oidc(REALM, AUDIENCE))
+    assert await IssuerMetadata(preset, keycloak.client, keycloak.clock).check() is None
+    assert [request.url.path for request in keycloak.seen] == [
+        "/.well-known/oauth-authorization-server/realms/acme",
+        "/.well-known/openid-configuration/realms/acme",
+        "/realms/acme/.well-known/openid-configuration",
+    ]

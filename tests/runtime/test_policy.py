@@ -18,7 +18,7 @@ from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.policy import AccessPolicy, AccessRules, fold
 from stytch_mcp.protect.reasons import NOT_ALLOWED, SUBJECT_UNAVAILABLE, Reason, Refused
 from stytch_mcp.protect.scopes import ScopePolicy, ScopeTable, needed
-from stytch_mcp.protect.subjects import Subjects
+from stytch_mcp.protect.subjects import Subjects, WorkosSubjects
 from tests.fake_issuer import (
     CLIENT_ID,
     DOMAIN,
@@ -156,7 +156,7 @@ async def in_the_background(policy: AccessPolicy, principal: Principal | None = 
     """Waits for the look-up that nobody waits for."""
     assert policy._subjects is not None
     who = principal or person()
-    task = policy._subjects._remembered[who.subject, who.organization]._task
+    task = policy._subjects[DOMAIN]._remembered[who.subject, who.organization]._task
     assert task is not None
     await task
 
@@ -409,7 +409,7 @@ async def test_memory_is_bounded_and_the_longest_unused_goes_first(
     for name in ("user-1", "user-2", "user-3", "user-1", "user-4"):
         await outcome(policy, person(subject=name))
     assert policy._subjects is not None
-    assert [subject for subject, _ in policy._subjects._remembered] == ["user-3", "user-1", "user-4"]
+    assert [subject for subject, _ in policy._subjects[DOMAIN]._remembered] == ["user-3", "user-1", "user-4"]
     assert issuer.requests["/v1/users/user-1"] == 1
 
 
@@ -498,3 +498,53 @@ def test_needs_is_what_needed_reads() -> None:
 
 def test_unknown_scopes_sort_last_and_each_stands_once() -> None:
     assert TABLE.sort(["z", "notes:write", "a", "notes:read", "z"]) == ("notes:read", "notes:write", "a", "z")
+
+
+# Addresses of people who log in at WorkOS.
+
+AUTHKIT = "https://calm-river-12.authkit.app"
+WORKOS_USER = "user_01E4ZCR3C56J083X43JQXF3JK5"
+
+
+def workos_policy(issuer: FakeIssuer) -> AccessPolicy:
+    workos = WorkosSubjects(issuer.client, domain=AUTHKIT, api_key="sk_live_1", clock=issuer.clock)
+    return AccessPolicy(rules(domains="example.com"), subjects_of(issuer), workos)
+
+
+def moved() -> Principal:
+    """Who came from Stytch: the principal is the old one, WorkOS knows the person by another name."""
+    return person(issuer=AUTHKIT, claims={"sub": WORKOS_USER, "external_id": USER_ID})
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [
+        ({"email": "ada@example.com", "email_verified": True}, None),
+        ({"email": "ada@example.com", "email_verified": False}, NOT_ALLOWED),
+        ({"email": "ada@example.com", "email_verified": "true"}, NOT_ALLOWED),
+        ({"email": "ada@example.com"}, NOT_ALLOWED),
+        ({"email": ["ada@example.com"], "email_verified": True}, NOT_ALLOWED),
+        ({"email": "ada@example.net", "email_verified": True}, NOT_ALLOWED),
+    ],
+    ids=str,
+)
+async def test_only_an_address_that_workos_verified_counts(
+    issuer: FakeIssuer, user: dict[str, Any], reason: Reason | None
+) -> None:
+    path = f"/user_management/users/{WORKOS_USER}"
+    issuer.answers[path] = lambda _: httpx.Response(200, json=user)
+    assert await outcome(workos_policy(issuer), moved()) is reason
+    (asked,) = issuer.seen
+    assert (asked.url.host, asked.url.path) == ("api.workos.com", path)
+    assert asked.headers["authorization"] == "Bearer sk_live_1"
+
+
+async def test_a_person_of_one_issuer_is_never_looked_up_at_another(issuer: FakeIssuer) -> None:
+    """The Stytch user of that name is allowed, and that does not count for a token that WorkOS signed."""
+    assert await outcome(workos_policy(issuer), person()) is None
+    assert await outcome(workos_policy(issuer), moved()) is NOT_ALLOWED
+
+
+async def test_workos_being_down_is_503(issuer: FakeIssuer) -> None:
+    issuer.answers[f"/user_management/users/{WORKOS_USER}"] = down
+    assert await outcome(workos_policy(issuer), moved()) is SUBJECT_UNAVAILABLE

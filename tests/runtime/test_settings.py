@@ -120,7 +120,7 @@ BAD = {
     "MAX_BODY_BYTES": ("17", "greater than or equal to 1024"),
     "ALLOWED_ORIGINS": ("https://ok.example,https://x.example/a", "has more than scheme, host and port"),
     "SERVE_AS_METADATA": ("perhaps", "valid boolean"),
-    "AUTH_ISSUERS": ("stytch,okta", "'stytch' or 'oidc'"),
+    "AUTH_ISSUERS": ("stytch,okta", "'stytch', 'workos' or 'oidc'"),
     "SCOPE_MODE": ("complex", "'simple' or 'custom'"),
     "REQUIRED_SCOPES": ('notes:read,"x"', "which is not a scope name"),
     "ALLOWED_EMAILS": ("ada@example.com,@example.com", "which is not an e-mail address"),
@@ -129,6 +129,13 @@ BAD = {
     "STYTCH_PROJECT_ID": ("project-live-1", "is not a project ID"),
     "STYTCH_DOMAIN": (f"{DOMAIN}/", 'ends with "/"'),
     "OIDC_ISSUER": ("https://idp.example.org/a?b=c", "which no issuer has"),
+    "OIDC_AUDIENCE": ("two words", "is blank or has spaces"),
+    "WORKOS_DOMAIN": ("calm-river-12.authkit.app", "Give the scheme: https://calm-river-12.authkit.app"),
+    "WORKOS_AUDIENCE": ("a b", "is blank or has spaces"),
+    "WORKOS_DEFAULT_SCOPES": ('"x"', "which is not a scope name"),
+    "CF_ACCESS_TEAM_DOMAIN": ("http://acme.cloudflareaccess.com", "is not https"),
+    "CF_ACCESS_AUD": ("4714c135", "is not an AUD tag"),
+    "CF_ACCESS_SCOPES": ("notes:read notes:write", "which is not a scope name"),
 }
 
 
@@ -151,7 +158,7 @@ def test_everything_wrong_is_reported_together_with_what_was_given(monkeypatch: 
         ("PORT", "8000.5", "valid integer"),
         ("MAX_BODY_BYTES", "99999999999", "less than or equal to 67108864"),
         ("AUTH_ISSUERS", ",", "at least 1 item"),
-        ("AUTH_ISSUERS", "Stytch", "'stytch' or 'oidc'"),
+        ("AUTH_ISSUERS", "Stytch", "'stytch', 'workos' or 'oidc'"),
         ("ALLOWED_ORIGINS", "*", "is not an origin"),
         ("ALLOWED_ORIGINS", "null", "is not an origin"),
         ("REQUIRED_SCOPES", "notes:read notes:write", "which is not a scope name"),
@@ -167,6 +174,11 @@ def test_everything_wrong_is_reported_together_with_what_was_given(monkeypatch: 
         ("OIDC_ISSUER", "https://idp.example.org/a#b", "which no issuer has"),
         ("OIDC_ISSUER", "https://idp.example.org/a\n", "which no issuer has"),
         ("OIDC_ISSUER", "idp", "Give the scheme"),
+        ("AUTH_ISSUERS", "stytch,cloudflare_access", "'stytch', 'workos' or 'oidc'"),
+        ("AUTH_MODE", "access", "'oauth' or 'cloudflare-access'"),
+        ("STYTCH_AUDIENCE", "\t", "is blank or has spaces"),
+        ("WORKOS_DOMAIN", "https://calm-river-12.authkit.app/", "ends with"),
+        ("CF_ACCESS_AUD", "g" * 64, "is not an AUD tag"),
         ("BEARER_TOKENS", f"ci|{SHA256}|a,nonsense", "name|sha256|scopes"),
     ],
 )
@@ -238,6 +250,75 @@ def test_the_oidc_issuer_needs_its_name_and_nothing_of_stytch(monkeypatch: pytes
     given_as(monkeypatch, OIDC_ISSUER="https://idp.example.org/tenant/")
     assert problems() == {}
     assert load(Settings).oidc_issuer == "https://idp.example.org/tenant/"
+
+
+WORKOS = {"WORKOS_DOMAIN": "https://calm-river-12.authkit.app"}
+ACCESS = {"CF_ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com", "CF_ACCESS_AUD": "a" * 64}
+PUBLIC = {"PUBLIC_URL": "https://notes.example.com", "ALLOWED_EMAILS": "a@example.com"}
+
+
+def test_workos_needs_its_domain_and_beside_stytch_all_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_as(monkeypatch, **PUBLIC, AUTH_ISSUERS="workos,stytch")
+    assert list(problems()) == ["STYTCH_PROJECT_ID", "STYTCH_SECRET", "STYTCH_DOMAIN", "WORKOS_DOMAIN"]
+    given_as(monkeypatch, **GOOD, **WORKOS)
+    assert problems() == {}
+    assert load(Settings).accepted_issuers == ("workos", "stytch")
+    given_as(monkeypatch, WORKOS_DOMAIN=DOMAIN)
+    assert list(problems()) == ["WORKOS_DOMAIN"]
+
+
+def test_no_issuer_goes_by_two_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loose rules of oidc would take what the strict ones refuse."""
+    given_as(monkeypatch, **PUBLIC, **WORKOS, AUTH_ISSUERS="workos,oidc", OIDC_ISSUER=WORKOS["WORKOS_DOMAIN"])
+    assert problems() == {"OIDC_ISSUER": "is WORKOS_DOMAIN, whose tokens need the stricter rules of workos alone."}
+
+
+def test_behind_access_its_own_settings_are_needed_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_as(monkeypatch, **PUBLIC, AUTH_MODE="cloudflare-access", SCOPE_MODE="custom", AUTH_ISSUERS="workos,stytch")
+    assert list(problems()) == ["CF_ACCESS_TEAM_DOMAIN", "CF_ACCESS_AUD", "CF_ACCESS_SCOPES"]
+    given_as(monkeypatch, **ACCESS, CF_ACCESS_SCOPES="notes:read")
+    assert problems() == {}
+    assert load(Settings).accepted_issuers == ("cloudflare_access",)
+
+
+def test_in_simple_mode_access_needs_no_scopes_unless_every_request_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_as(monkeypatch, **PUBLIC, **ACCESS, AUTH_MODE="cloudflare-access")
+    assert problems() == {}
+    given_as(monkeypatch, REQUIRED_SCOPES="notes:read")
+    assert list(problems()) == ["CF_ACCESS_SCOPES"]
+
+
+def test_a_service_token_is_somebody_who_is_allowed_behind_access_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_as(monkeypatch, **{**GOOD, "ALLOWED_EMAIL_DOMAINS": ""}, **ACCESS, CF_ACCESS_SERVICE_TOKENS="a1.access")
+    assert list(problems()) == ["ALLOWED_EMAILS"]
+    given_as(monkeypatch, AUTH_MODE="cloudflare-access")
+    assert problems() == {}
+    assert load(Settings).rules == AccessRules(users=frozenset({"a1.access"}))
+
+
+def test_switching_is_one_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_as(monkeypatch, **GOOD, **ACCESS)
+    for mode in ("oauth", "cloudflare-access", "oauth"):
+        given_as(monkeypatch, AUTH_MODE=mode)
+        assert problems() == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"CF_ACCESS_AUD": "a" * 64}, "belong together"),
+        ({"AUTH_ISSUERS": "workos", **WORKOS}, "set WORKOS_API_KEY"),
+        ({"AUTH_ISSUERS": "workos", **WORKOS, "WORKOS_API_KEY": "sk_1", "SCOPE_MODE": "custom"}, "WORKOS_DEFAULT"),
+        ({"AUTH_ISSUERS": "workos", **WORKOS, "WORKOS_API_KEY": "sk_1"}, None),
+        (ACCESS, None),
+    ],
+    ids=str,
+)
+def test_what_is_often_not_meant_so(monkeypatch: pytest.MonkeyPatch, more: dict[str, str], words: str | None) -> None:
+    given_as(monkeypatch, **GOOD, **more)
+    found = list(load(Settings).warnings())
+    assert len(found) == (words is not None)
+    assert words is None or words in found[0]
 
 
 def test_production_with_nobody_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,7 +125,7 @@ WRONG = {
     ),
     "two tokens of one name": ({"BEARER_TOKENS": f"ci|{'a' * 64}|, ci|{'b' * 64}|"}, "BEARER_TOKENS"),
     "one token under two names": ({"BEARER_TOKENS": f"a|{'a' * 64}|, b|{'a' * 64}|"}, "BEARER_TOKENS"),
-    "a mode of a later version": ({"AUTH_MODE": "cloudflare-access"}, "AUTH_MODE"),
+    "a mode of a later version": ({"AUTH_MODE": "mutual-tls"}, "AUTH_MODE"),
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line of a server: serve, token, health, mau; from a checkout also dev, check."""
+"""The command line of a server: serve, token, health, mau; from a checkout also dev, check, and migrate if asked for."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stytch_mcp.settings import Settings
 
 TOKEN_PREFIX: Final = "mcp_"  # noqa: S105
+MIGRATE: Final = "migrate"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,25 @@ env_file_option = click.option(
 )
 
 
-@click.group(help="An MCP server with OAuth 2.1 in front of it.")
+class Commands(click.Group):
+    """The commands, and `migrate` where the kit has it: imported when somebody asks for it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *([MIGRATE] if self._can_migrate() else [])]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != MIGRATE or not self._can_migrate():
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = importlib.import_module("stytch_mcp_kit.migrate.commands").migrate
+        return command
+
+    @staticmethod
+    def _can_migrate() -> bool:
+        names = ("stytch_mcp_kit", "stytch_mcp_kit.migrate")
+        return all(importlib.util.find_spec(name) is not None for name in names)
+
+
+@click.group(cls=Commands, help="An MCP server with OAuth 2.1 in front of it.")
 def cli() -> None:
     """The group; each command gets the ServerModule as its context object."""
 

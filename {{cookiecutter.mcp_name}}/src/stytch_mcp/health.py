@@ -22,12 +22,20 @@ log = structlog.get_logger("stytch_mcp.health")
 
 
 class Health:
-    """Whether clients can log in and tokens can be judged, as the last check of at most 60 s ago saw it."""
+    """Whether clients can log in and tokens can be judged, as the last check of at most 60 s ago saw it.
+
+    `not_oauth`: why clients cannot log in however well all is, or None.
+    """
 
     def __init__(
-        self, issuers: Sequence[tuple[Issuer, Keys, IssuerMetadata]], *, clock: Clock = time.monotonic
+        self,
+        issuers: Sequence[tuple[Issuer, Keys, IssuerMetadata]],
+        *,
+        not_oauth: str | None = None,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._issuers = issuers
+        self._not_oauth = not_oauth
         self._clock = clock
         self._checked_at: float | None = None
         self._reason: str | None = None
@@ -52,6 +60,8 @@ class Health:
         await keys.load()
         if not keys.loaded:
             return f"{issuer.name}: the signing keys cannot be fetched"
+        if self._not_oauth is not None:
+            return self._not_oauth
         flaw = await metadata.check()
         return None if flaw is None else f"{issuer.name}: {flaw}"
 

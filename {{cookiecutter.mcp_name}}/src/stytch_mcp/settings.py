@@ -27,6 +27,7 @@ from stytch_mcp.protect.scopes import SCOPE_NAME
 
 LEAST_SIGNIN_SECRET = 32
 
+_AUD_TAG = re.compile(r"[0-9a-f]{64}")
 _PROJECT_ID = re.compile(r"project-(test|live)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -57,6 +58,18 @@ def _stytch_domain(value: str) -> str:
     if value.endswith("/"):
         raise ValueError('ends with "/". Stytch\'s issuer never does, and clients compare it byte by byte')
     return origin(value)
+
+
+def _aud_tag(value: str) -> str:
+    if not _AUD_TAG.fullmatch(value):
+        raise ValueError("is not an AUD tag: 64 hex digits, from the Access application in the Cloudflare dashboard")
+    return value
+
+
+def _audience(value: str) -> str:
+    if not value.isprintable() or not value or " " in value:
+        raise ValueError("is blank or has spaces: a token is accepted only when it names this server as its audience")
+    return value
 
 
 def _issuer(value: str) -> str:
@@ -114,6 +127,7 @@ def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise ValueError(f"has {value!r}, which is no address and no network, for example 172.16.0.0/12") from None
 
 
+Audience = Annotated[str, AfterValidator(_audience)]
 Credential = Annotated[SecretStr, AfterValidator(_credential)]
 List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, AfterValidator(origin)]
@@ -152,10 +166,15 @@ class Settings(Listening):
     serve_as_metadata: bool = Field(
         True, description="Re-serve the issuer's metadata here too, for clients of the 2025-03-26 revision."
     )
-    auth_issuers: Annotated[tuple[Literal["stytch", "oidc"], ...], NoDecode, BeforeValidator(_split)] = Field(
-        ("stytch",), min_length=1, description="Whose tokens are accepted: stytch, oidc. The first is advertised first."
+    auth_issuers: Annotated[tuple[Literal["stytch", "workos", "oidc"], ...], NoDecode, BeforeValidator(_split)] = Field(
+        ("stytch",),
+        min_length=1,
+        description="Whose tokens are accepted: stytch, workos, oidc. The first is advertised first.",
     )
-    auth_mode: Literal["oauth"] = Field("oauth", description="How callers prove who they are; so far oauth alone.")
+    auth_mode: Literal["oauth", "cloudflare-access"] = Field(
+        "oauth",
+        description="How callers prove who they are: oauth, or what Cloudflare Access vouches for and nothing else.",
+    )
     scope_mode: Literal["simple", "custom"] = Field(
         "simple", description="simple: who may come in may use every tool. custom: tools need scopes set up in Stytch."
     )
@@ -183,7 +202,7 @@ class Settings(Listening):
     stytch_domain: Annotated[str, AfterValidator(_stytch_domain)] | None = Field(
         None, description="The project's own domain, the issuer: https://<name>.customers.stytch.com"
     )
-    stytch_audience: str = Field(
+    stytch_audience: Audience = Field(
         "project", description="The audience tokens must have: project (its ID), resource (the MCP URL), or a string."
     )
     stytch_revocation_seconds: int | None = Field(
@@ -201,7 +220,33 @@ class Settings(Listening):
     oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
         None, description="The issuer identifier, byte for byte, of an authorization server with discovery."
     )
-    oidc_audience: str | None = Field(None, description="The audience its tokens must have. If not set: the MCP URL.")
+    oidc_audience: Audience | None = Field(
+        None, description="The audience its tokens must have. If not set: the MCP URL."
+    )
+    workos_domain: Origin | None = Field(
+        None, description="The AuthKit domain, the issuer: https://<name>.authkit.app, or a domain of your own."
+    )
+    workos_audience: Audience | None = Field(
+        None, description="The resource indicator set up in WorkOS. If not set: the MCP URL."
+    )
+    workos_default_scopes: Annotated[List, _each(_scope)] = Field(
+        (), description="Scopes of people whose tokens have neither scopes of this server nor permissions."
+    )
+    workos_api_key: Credential | None = Field(
+        None, description="An API key (sk_...), to look up e-mail addresses that tokens lack, and for `migrate`."
+    )
+    cf_access_team_domain: Origin | None = Field(
+        None, description="Who signs for Cloudflare Access: https://<team>.cloudflareaccess.com"
+    )
+    cf_access_aud: Annotated[str, AfterValidator(_aud_tag)] | None = Field(
+        None, description="The AUD tag of the Access application in front of this server."
+    )
+    cf_access_service_tokens: List = Field(
+        (), description="Service tokens that may come in, by their client ID (<hex digits>.access)."
+    )
+    cf_access_scopes: Annotated[List, _each(_scope)] = Field(
+        (), description="What everyone may do whom Cloudflare Access lets through."
+    )
 
     @property
     def url(self) -> PublicUrl:
@@ -214,10 +259,21 @@ class Settings(Listening):
         return f"{self.public_url}/mcp"
 
     @property
+    def behind_access(self) -> bool:
+        """Whether Cloudflare Access says who comes in, and OAuth is off."""
+        return self.auth_mode == "cloudflare-access"
+
+    @property
+    def accepted_issuers(self) -> tuple[str, ...]:
+        """The names of those whose signatures count now."""
+        return ("cloudflare_access",) if self.behind_access else self.auth_issuers
+
+    @property
     def rules(self) -> AccessRules:
-        """The ALLOWED_* settings."""
+        """The ALLOWED_* settings; behind Cloudflare Access the service tokens that are named may come in as well."""
+        services = self.cf_access_service_tokens if self.behind_access else ()
         return AccessRules(
-            users=frozenset(self.allowed_users),
+            users=frozenset(self.allowed_users + services),
             organizations=frozenset(self.allowed_organizations),
             emails=frozenset(self.allowed_emails),
             domains=frozenset(self.allowed_email_domains),
@@ -237,17 +293,28 @@ class Settings(Listening):
             )
 
     def _issuer_problems(self) -> Iterator[Problem]:
-        if "stytch" in self.auth_issuers:
-            for name in ("stytch_domain", "stytch_project_id"):
-                if getattr(self, name) is None:
-                    yield missing(type(self), name)
+        needed = {
+            "stytch": ("stytch_domain", "stytch_project_id"),
+            "workos": ("workos_domain",),
+            "oidc": ("oidc_issuer",),
+            "cloudflare_access": ("cf_access_team_domain", "cf_access_aud"),
+        }
+        for name in dict.fromkeys(field for issuer in self.accepted_issuers for field in needed[issuer]):
+            if getattr(self, name) is None:
+                yield missing(type(self), name)
+        if "stytch" in self.accepted_issuers:
             yield from self._signin_problems()
-        if "oidc" in self.auth_issuers and self.oidc_issuer is None:
-            yield missing(type(self), "oidc_issuer")
+        if self.behind_access and not self.cf_access_scopes and (self.scope_mode == "custom" or self.required_scopes):
+            yield missing(type(self), "cf_access_scopes")
         if len(set(self.auth_issuers)) < len(self.auth_issuers):
             yield Problem("AUTH_ISSUERS", "names an issuer twice.")
-        if {"stytch", "oidc"} <= set(self.auth_issuers) and self.oidc_issuer == self.stytch_domain:
-            yield Problem("OIDC_ISSUER", "is STYTCH_DOMAIN, whose tokens need the stricter rules of stytch alone.")
+        domains = {"stytch": self.stytch_domain, "workos": self.workos_domain}
+        for issuer in ("stytch", "workos"):
+            if {issuer, "oidc"} <= set(self.auth_issuers) and self.oidc_issuer == domains[issuer] is not None:
+                sentence = f"is {issuer.upper()}_DOMAIN, whose tokens need the stricter rules of {issuer} alone."
+                yield Problem("OIDC_ISSUER", sentence)
+        if {"stytch", "workos"} <= set(self.auth_issuers) and self.workos_domain == self.stytch_domain is not None:
+            yield Problem("WORKOS_DOMAIN", "is STYTCH_DOMAIN: one of the two is wrong.")
 
     def _signin_problems(self) -> Iterator[Problem]:
         exposed = self.url.is_production
@@ -272,10 +339,26 @@ class Settings(Listening):
 
     def warnings(self) -> Iterator[str]:
         """What may be meant so, and often is not."""
+        if "workos" in self.accepted_issuers:
+            yield from self._workos_warnings()
+        if not self.behind_access and (self.cf_access_team_domain is None) is not (self.cf_access_aud is None):
+            yield "CF_ACCESS_TEAM_DOMAIN and CF_ACCESS_AUD belong together: with one alone you cannot roll back."
         if self.url.is_production and (self.stytch_project_id or "").startswith("project-test-"):
             yield "STYTCH_PROJECT_ID is a test project, and PUBLIC_URL is https: is this meant for real users?"
         if not self.url.is_production and self.rules == AccessRules():
             yield "no ALLOWED_* setting: everyone who logs in will be refused."
+
+    def _workos_warnings(self) -> Iterator[str]:
+        if self.rules.about_email and self.workos_api_key is None:
+            yield (
+                "ALLOWED_EMAILS and ALLOWED_EMAIL_DOMAINS need to know addresses: set WORKOS_API_KEY, or put email and"
+                " email_verified into the JWT template in WorkOS."
+            )
+        if self.scope_mode == "custom" and not self.workos_default_scopes:
+            yield (
+                "SCOPE_MODE is custom, and AuthKit grants no scopes of this server: without WORKOS_DEFAULT_SCOPES only"
+                " those may use a tool whose role has permissions of the same names."
+            )
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

@@ -17,6 +17,7 @@ GROUPS = {
         "ALLOWED_ORIGINS",
         "TRUSTED_",
         "SERVE_",
+        "DRAIN_",
         "METRICS_",
         "OTEL",
     ),
@@ -27,7 +28,6 @@ GROUPS = {
     "Another issuer with discovery": ("OIDC_",),
     "WorkOS": ("WORKOS_",),
     "Cloudflare Access": ("CF_ACCESS_",),
-    "Users per month": ("MAU_",),
     "The API behind the tools": ("UPSTREAM_",),
 }
 

@@ -113,6 +113,12 @@ def test_traefik_trusts_the_tunnel_and_nobody_else(everything: dict[str, Any], d
     assert not [name for name in options if "redirect" in name or "insecure" in name or "accesslog" in name]
 
 
+def test_the_server_knows_its_proxies_on_an_empty_machine(everything: dict[str, Any]) -> None:
+    """Or all clients would be limited as one, or each as whoever it says it is."""
+    subnets = [everything["networks"][name]["ipam"]["config"][0]["subnet"] for name in ("traefik", "tunnel")]
+    assert everything["services"]["server"]["environment"]["TRUSTED_PROXIES"].split(",") == subnets
+
+
 def test_the_proxy_of_dockers_socket_only_reads_about_containers(everything: dict[str, Any]) -> None:
     switches = everything["services"]["docker-proxy"]["environment"]
     assert {name for name, value in switches.items() if value != "0"} == {"CONTAINERS", "EVENTS", "PING", "VERSION"}

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from bake import ROOT, TEMPLATE
+from conftest import Run
 from replicas import Setup, free_port, running
 from traefik import LINUX, SETTINGS, TUNNEL_ADDRESS, Traefik, compose, docker, status, traefik, wait_for
 
@@ -27,6 +29,7 @@ BEARER = "mcp_token-of-the-proxy-tests"
 NOT_FOUND = b"404 page not found\n"
 # These get as far as the server, which takes them as they are and has no such path.
 PUBLIC_AS_WRITTEN = {"/oauth/..%2fready", "/.well-known/..;/ready"}
+CHECK = ROOT / TEMPLATE / "kit" / "stytch_mcp_kit" / "check"
 LARGE = 3 * 1024 * 1024
 PROXIED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 CALLING = {
@@ -179,6 +182,17 @@ def test_the_gate_still_judges_the_origin(proxied: Setup) -> None:
 def test_a_body_that_the_server_takes_is_not_too_large_for_the_proxy(proxied: Setup) -> None:
     body = call("free", {"padding": "x" * LARGE})
     assert ask(proxied, "/mcp", "POST", body, CALLING)[0] == 200
+
+
+if CHECK.is_dir():
+
+    @pytest.mark.long
+    def test_check_holds_through_the_proxy(default: Path, run: Run, python: str) -> None:
+        """Every requirement on a protected server, as the kit's `check` looks at them, with Traefik in between."""
+        with running(default, ("127.0.0.25",)) as setup:
+            command = [python, "-m", "stytch_mcp_kit.check", f"{setup.url}/mcp", "--login", "--register"]
+            said = json.loads(run(*command, "--format", "json", cwd=default, PYTHONPATH=str(default / "kit")))
+            assert said, said
 
 
 class Line:

@@ -14,8 +14,8 @@ STYTCH, WORKOS = "https://quiet-lake-1234.customers.stytch.com", "https://calm-r
 
 def line(day: int, subject: str, issuer: str, **changes: Any) -> str:
     entry = {
-        "event": "tool_call",
-        "timestamp": f"2027-01-{day:02}T12:00:00.000Z",
+        "audit": "tool_call",
+        "time": f"2027-01-{day:02}T12:00:00.000Z",
         "subject": subject,
         "issuer": issuer,
         "client_id": "claude",
@@ -66,9 +66,9 @@ def test_only_from_a_moment_on() -> None:
         "tool_call",
         '"tool_call"',
         "[]",
-        '{"event": "tool_call"',
-        json.dumps({"event": "refusal", "reason": "tool_call"}),
-        line(1, "user-1", STYTCH, timestamp=None),
+        '{"audit": "tool_call"',
+        json.dumps({"audit": "refusal", "reason": "tool_call"}),
+        line(1, "user-1", STYTCH, time=None),
         line(1, "user-1", STYTCH, client_id=7),
         "[" * 100_000 + "tool_call",
     ],

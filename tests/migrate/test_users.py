@@ -79,6 +79,15 @@ async def test_an_interrupted_export_goes_on_behind_the_last_whole_page(
     assert len(lines(path)) == ALL
 
 
+@pytest.mark.parametrize("state", ['{"cursor": "100", "bytes": 999999999}', '{"cursor": "100"}', "", "[]"])
+async def test_a_file_that_does_not_fit_to_where_it_stopped_begins_anew(move: Move, tmp_path: Path, state: str) -> None:
+    """Somebody deleted or changed one of the two: nobody may be missing for it."""
+    path = tmp_path / "users"
+    resume_file(path).write_text(state)
+    people = await exported(move, path)
+    assert {somebody.user_id for somebody in people} == set(move.project.users)
+
+
 async def test_an_export_that_is_complete_is_not_overwritten(move: Move, tmp_path: Path) -> None:
     path = tmp_path / "users"
     await exported(move, path)
@@ -109,7 +118,18 @@ async def test_a_b2b_project_is_told_apart(move: Move, tmp_path: Path) -> None:
         await export(move.stytch, tmp_path / "users", nothing)
 
 
-@pytest.mark.parametrize("body", ["", "[]", "nonsense", {"results": [], "results_metadata": None}], ids=str)
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "nonsense",
+        {"results": [], "results_metadata": None},
+        {"results": [{}], "results_metadata": {}},
+        {"results": ["user-1"], "results_metadata": {}},
+    ],
+    ids=str,
+)
 async def test_an_answer_that_is_none_is_no_end_of_the_export(move: Move, tmp_path: Path, body: Any) -> None:
     move.at_stytch.app = _refusing(200, body)
     path = tmp_path / "users"

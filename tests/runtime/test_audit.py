@@ -87,7 +87,8 @@ async def test_a_tool_call_is_a_line(lines: Any, answer: Any, outcome: str) -> N
     assert line == {
         "audit": "tool_call",
         "subject": "user-test-1",
-        "client": "connected-app-test-1",
+        "issuer": "https://i.example",
+        "client_id": "connected-app-test-1",
         "tool": "add_note",
         "arguments": ["title", "text"],
         "outcome": outcome,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,16 @@ def test_a_file_that_is_no_log_is_not_counted_as_nobody(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "no line of the audit log" in result.stderr
     assert run(str(tmp_path / "absent")).exit_code == 2
+
+
+if importlib.util.find_spec("stytch_mcp.audit"):
+
+    def test_it_reads_what_the_audit_log_writes(caplog: pytest.LogCaptureFixture) -> None:
+        audit = importlib.import_module("stytch_mcp.audit")
+        audit.logger.addHandler(caplog.handler)
+        with caplog.at_level(logging.INFO, audit.logger.name):
+            audit.record("tool_call", "0" * 16, subject="user-live-1", tool="search", outcome="ok")
+            audit.record("refusal", "0" * 16, subject="user-live-2", reason="not_allowed")
+        audit.logger.removeHandler(caplog.handler)
+        ((_, people, _),) = rows(run("-", stdin="\n".join(caplog.messages)))
+        assert people == "1"

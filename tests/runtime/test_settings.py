@@ -253,6 +253,7 @@ def test_the_oidc_issuer_needs_its_name_and_nothing_of_stytch(monkeypatch: pytes
 
 
 WORKOS = {"WORKOS_DOMAIN": "https://calm-river-12.authkit.app"}
+BY_NAME = {"ALLOWED_EMAIL_DOMAINS": "", "ALLOWED_USERS": "user-live-1", "ALLOWED_ORGANIZATIONS": "organization-live-1"}
 ACCESS = {"CF_ACCESS_TEAM_DOMAIN": "https://acme.cloudflareaccess.com", "CF_ACCESS_AUD": "a" * 64}
 PUBLIC = {"PUBLIC_URL": "https://notes.example.com", "ALLOWED_EMAILS": "a@example.com"}
 
@@ -311,11 +312,15 @@ def test_switching_is_one_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"AUTH_ISSUERS": "workos", **WORKOS, "WORKOS_API_KEY": "sk_1", "SCOPE_MODE": "custom"}, "WORKOS_DEFAULT"),
         ({"AUTH_ISSUERS": "workos", **WORKOS, "WORKOS_API_KEY": "sk_1"}, None),
         (ACCESS, None),
+        ({**ACCESS, "AUTH_MODE": "cloudflare-access"}, None),
+        ({**ACCESS, "AUTH_MODE": "cloudflare-access", **BY_NAME}, "nobody goes by a name of Stytch"),
+        ({**ACCESS, "AUTH_MODE": "cloudflare-access", **BY_NAME, "CF_ACCESS_SERVICE_TOKENS": "a1.access"}, None),
+        ({**ACCESS, **BY_NAME}, None),
     ],
     ids=str,
 )
 def test_what_is_often_not_meant_so(monkeypatch: pytest.MonkeyPatch, more: dict[str, str], words: str | None) -> None:
-    given_as(monkeypatch, **GOOD, **more)
+    given_as(monkeypatch, **{**GOOD, **more})
     found = list(load(Settings).warnings())
     assert len(found) == (words is not None)
     assert words is None or words in found[0]

@@ -43,6 +43,11 @@ async def build(_: Settings) -> AsyncIterator[MCPServer]:  # noqa: C901 - one sm
         assert token is not None
         return {"token": token.token, "header": (ctx.headers or {}).get("authorization"), "subject": token.subject}
 
+    @server.tool()
+    async def headers_seen(ctx: Context) -> list[str]:
+        """The names of the headers that reach a tool."""
+        return sorted(ctx.headers or {})
+
     @server.tool(meta=needs(WRITE))
     async def write() -> str:
         """Needs the write scope."""

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from starlette.types import ASGIApp
 
 ROOT = Path(__file__).parents[1]
 STATIC_TOKEN = "mcp_token-of-the-tests"
@@ -98,6 +101,40 @@ def probe_server(crashes: bool = False, **environment: str) -> Iterator[tuple[st
     with process("tests.probe", "serve", "--env-file", os.devnull, crashes=crashes, **settings) as child:
         wait_for(f"http://127.0.0.1:{port}/health", child)
         yield f"http://127.0.0.1:{port}/mcp", child
+
+
+@contextmanager
+def owners_server(port: int, **environment: str) -> Iterator[str]:
+    """The owner's server with these settings, on a port that the next one can have again. Gives the MCP URL."""
+    origin = f"http://127.0.0.1:{port}"
+    settings = {
+        "PUBLIC_URL": origin,
+        "PORT": str(port),
+        "SCOPE_MODE": "custom",
+        "UPSTREAM_URL": "http://127.0.0.1:9",
+        "UPSTREAM_TOKEN": "of-the-tests",
+        **environment,
+    }
+    with process(package(), "serve", "--env-file", os.devnull, crashes=False, **settings) as child:
+        wait_for(f"{origin}/health", child)
+        yield f"{origin}/mcp"
+
+
+@contextmanager
+def stand_in(app: ASGIApp, port: int) -> Iterator[None]:
+    """An application under uvicorn, in a thread of this process."""
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def wait_for(url: str, child: subprocess.Popen[str]) -> None:

@@ -125,7 +125,7 @@ WRONG = {
     ),
     "two tokens of one name": ({"BEARER_TOKENS": f"ci|{'a' * 64}|, ci|{'b' * 64}|"}, "BEARER_TOKENS"),
     "one token under two names": ({"BEARER_TOKENS": f"a|{'a' * 64}|, b|{'a' * 64}|"}, "BEARER_TOKENS"),
-    "a mode of a later version": ({"AUTH_MODE": "cloudflare-access"}, "AUTH_MODE"),
+    "a mode of a later version": ({"AUTH_MODE": "mutual-tls"}, "AUTH_MODE"),
 }
 
 
@@ -167,14 +167,22 @@ def test_health_says_which_address_does_not_answer() -> None:
     assert "http://127.0.0.1:9/ready does not answer" in result.output
 
 
-@pytest.mark.parametrize("command", [["--help"], ["token", "new", "ci"]])
+@pytest.mark.parametrize("port", ["0", "65536", "x"])
+def test_health_with_a_port_that_is_none(port: str) -> None:
+    result = run("health", "--env-file", os.devnull, env={"PORT": port})
+    assert result.exit_code == 1
+    assert "HOST or PORT cannot be used" in result.output
+
+
+@pytest.mark.parametrize("command", [["--help"], ["token", "new", "ci"], ["health", "--env-file", os.devnull]])
 def test_small_commands_do_not_load_the_server(command: list[str]) -> None:
-    """The token commands and help start fast; the SDKs are for serving."""
+    """The token commands and help start fast, and `health` runs beside the server; the SDKs are for serving."""
     code = (
         "import sys; from stytch_mcp import cli\n"
         "try: cli.main('probe', 'tests.probe')\n"
         "except SystemExit: pass\n"
-        "assert not {'mcp', 'stytch', 'starlette'} & set(sys.modules), sorted(sys.modules)"
+        "assert not {'mcp', 'stytch', 'starlette'} & set(sys.modules), sorted(sys.modules)\n"
+        "assert 'health' not in sys.argv or 'httpx' not in sys.modules"
     )
     environment = {"PYTHONPATH": f"{Path(__file__).parents[1] / 'src'}:{Path(__file__).parents[1]}"}
     subprocess.run([sys.executable, "-c", code, *command], env=environment, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""The command line of a server: serve, token, health, mau; from a checkout also dev, check, and migrate if asked for."""
+"""The command line of a server: serve, token, health, mau; from a checkout also dev and check, and migrate if asked."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Activity:
     def read(self, lines: Iterable[str]) -> None:
         """Takes in lines of a log, whatever else is in it and whatever stands before them."""
         for line in lines:
-            entry = _entry(line)
+            entry = entry_of(line)
             month = _month(entry.get("time"))
             if "audit" not in entry or month is None:
                 self.other += bool(line.strip())
@@ -40,8 +40,8 @@ def _is_active(event: object, subject: str) -> bool:
     return event != PASSIVE and subject != "" and not subject.startswith(SUBJECT_PREFIX)
 
 
-def _entry(line: str) -> dict[str, Any]:
-    """`docker compose logs` puts the container before each line."""
+def entry_of(line: str) -> dict[str, Any]:
+    """What a line of a log says, or nothing; `docker compose logs` puts the container before each line."""
     try:
         entry = json.loads(line[line.index("{") :])
     except (ValueError, RecursionError):

@@ -343,10 +343,17 @@ class Settings(Listening):
             yield from self._workos_warnings()
         if not self.behind_access and (self.cf_access_team_domain is None) is not (self.cf_access_aud is None):
             yield "CF_ACCESS_TEAM_DOMAIN and CF_ACCESS_AUD belong together: with one alone you cannot roll back."
+        if self.behind_access and self._only_names_of_stytch():
+            yield "no ALLOWED_* setting can match: behind Cloudflare Access nobody goes by a name of Stytch."
         if self.url.is_production and (self.stytch_project_id or "").startswith("project-test-"):
             yield "STYTCH_PROJECT_ID is a test project, and PUBLIC_URL is https: is this meant for real users?"
         if not self.url.is_production and self.rules == AccessRules():
             yield "no ALLOWED_* setting: everyone who logs in will be refused."
+
+    def _only_names_of_stytch(self) -> bool:
+        rules = self.rules
+        others = [user for user in rules.users if not user.startswith(("user-", "member-"))]
+        return rules != AccessRules() and not rules.about_email and not others
 
     def _workos_warnings(self) -> Iterator[str]:
         if self.rules.about_email and self.workos_api_key is None:

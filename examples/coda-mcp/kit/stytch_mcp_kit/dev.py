@@ -16,15 +16,18 @@ import anyio.abc
 import click
 import httpx
 import uvicorn
+from starlette.applications import Starlette
 
-from stytch_mcp_kit.local import Config, create_app
-from stytch_mcp_kit.local.config import DEFAULT_USERS, FIXED_CODE, PROJECT_ID, PUBLIC_TOKEN, SECRET
+from stytch_mcp_kit.local import Config, authkit, create_app
+from stytch_mcp_kit.local.config import DEFAULT_USERS, FIXED_CODE, PROJECT_ID, PUBLIC_TOKEN, SECRET, Seed
+from stytch_mcp_kit.local.state import Project
+from stytch_mcp_kit.local.workos import API_KEY, AuthKitConfig
 from stytch_mcp_kit.ports import HOST, Reservation, reserve
 
 if TYPE_CHECKING:
     from stytch_mcp.app import ServerDefinition
 
-STYTCH, UPSTREAM = "local Stytch", "upstream stand-in"
+STYTCH, UPSTREAM, AUTHKIT = "local Stytch", "upstream stand-in", "local AuthKit"
 UPSTREAM_TOKEN = "local-upstream-token"
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.05
@@ -36,12 +39,14 @@ STDERR = 2
 def run(server: "ServerDefinition", package: str, port: int, auto_approve: bool, as_json: bool) -> None:
     """Start everything, say when it is ready, and block until Ctrl-C or SIGTERM ends it all.
 
-    `port`: the server's; local Stytch and the upstream take the next two. 0: any free ones.
+    `port`: the server's; local Stytch, the upstream and, with `workos` in AUTH_ISSUERS, AuthKit take the next ones.
+    0: any free ones.
     Raises `click.ClickException` when a port is taken or a part stops by itself.
     """
     root = project_root(package)
     upstream = (root / "local" / "app.py").is_file()
-    ports = reserve(port, [server.name, STYTCH, *([UPSTREAM] if upstream else [])])
+    workos = "workos" in map(str.strip, os.environ.get("AUTH_ISSUERS", "").split(","))
+    ports = reserve(port, [server.name, STYTCH, UPSTREAM if upstream else None, AUTHKIT if workos else None])
     plan = Plan(server, package, root, ports, auto_approve, as_json)
     try:
         problem = anyio.run(serve, plan)
@@ -94,9 +99,19 @@ class Plan:
             scopes={scope.name: scope.description for scope in self.server.scopes},
         )
 
+    def authkit(self, stytch: Project) -> AuthKitConfig:
+        """As it is once the users of local Stytch have moved there: `external_id` is who they were."""
+        moved = [
+            Seed(user.email.address, user.email.verified, name=user.name, external_id=user.user_id)
+            for user in stytch.users.values()
+            if user.email is not None
+        ]
+        return AuthKitConfig(self.url(AUTHKIT), users=tuple(moved), resources=(f"{self.public_url}/mcp",))
+
     def environment(self) -> dict[str, str]:
         """The server's: what the caller has set stays, except where and with whom it runs."""
         defaults = {
+            "WORKOS_DEFAULT_SCOPES": ",".join(scope.name for scope in self.server.scopes),
             "SCOPE_MODE": "custom",
             "ALLOWED_EMAIL_DOMAINS": "example.com",
             "LOG_FORMAT": "json" if self.as_json else "text",
@@ -113,6 +128,8 @@ class Plan:
         }
         if self.upstream:
             fixed["UPSTREAM_URL"] = self.upstream
+        if AUTHKIT in self.ports:
+            fixed |= {"WORKOS_DOMAIN": self.url(AUTHKIT), "WORKOS_API_KEY": API_KEY}
         return {**defaults, **os.environ, **fixed}
 
     def commands(self) -> dict[str, list[str]]:
@@ -142,25 +159,37 @@ class Ending:
             self.event.set()
 
 
-class StytchServer(uvicorn.Server):
-    """uvicorn that leaves signals to `dev`."""
+class StandIn(uvicorn.Server):
+    """uvicorn in this process, which leaves signals to `dev`."""
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=1))
+        self.served = anyio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def stand_in(self, part: str, port: Reservation, ending: Ending) -> None:
+        try:
+            await self.serve(sockets=[port.socket])
+            ending.now(f"{part} stopped by itself.")
+        finally:
+            self.served.set()
+
 
 async def serve(plan: Plan) -> str | None:
     """Run until something ends it; the problem if that was one."""
     ending = Ending()
-    stytch = StytchServer(
-        uvicorn.Config(create_app(plan.stytch()), lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
-    )
+    apps = {STYTCH: create_app(plan.stytch())}
+    if AUTHKIT in plan.ports:
+        apps[AUTHKIT] = authkit.create_app(plan.authkit(apps[STYTCH].state.project))
+    stand_ins = {part: StandIn(app) for part, app in apps.items()}
     children: dict[str, anyio.abc.Process] = {}
     async with anyio.create_task_group() as tasks:
         await tasks.start(watch_signals, ending)
-        served = anyio.Event()
-        tasks.start_soon(serve_stytch, stytch, plan.ports[STYTCH], ending, served)
+        for part, stand_in in stand_ins.items():
+            tasks.start_soon(stand_in.stand_in, part, plan.ports[part], ending)
         try:
             for part, command in plan.commands().items():
                 plan.ports[part].leave_to_child()
@@ -178,8 +207,9 @@ async def serve(plan: Plan) -> str | None:
         finally:
             with anyio.CancelScope(shield=True):
                 await stop(list(children.values()))
-                stytch.should_exit = True
-                await served.wait()
+                for stand_in in stand_ins.values():
+                    stand_in.should_exit = True
+                    await stand_in.served.wait()
             tasks.cancel_scope.cancel()
     return ending.problem
 
@@ -189,14 +219,6 @@ async def watch_signals(ending: Ending, *, task_status: anyio.abc.TaskStatus[Non
         task_status.started()
         async for _ in signals:
             ending.now()
-
-
-async def serve_stytch(stytch: StytchServer, port: Reservation, ending: Ending, served: anyio.Event) -> None:
-    try:
-        await stytch.serve(sockets=[port.socket])
-        ending.now(f"{STYTCH} stopped by itself.")
-    finally:
-        served.set()
 
 
 async def watch_child(part: str, process: anyio.abc.Process, ending: Ending) -> None:
@@ -247,6 +269,7 @@ def line(plan: Plan) -> str:
         "issuer": plan.issuer,
         "test_controls": f"{plan.issuer}/_test",
         "upstream": plan.upstream,
+        **({"authkit": plan.url(AUTHKIT)} if AUTHKIT in plan.ports else {}),
     }
     return json.dumps(urls)
 
@@ -258,6 +281,7 @@ def panel(plan: Plan) -> str:
     rows = [
         (f"{name} is protected and ready", mcp_url),
         (f"{STYTCH} (issuer)", plan.issuer),
+        *([(f"{AUTHKIT} (issuer)", plan.url(AUTHKIT))] if AUTHKIT in plan.ports else []),
         *([(UPSTREAM, plan.upstream)] if plan.upstream else []),
         ("log in as", who),
     ]

@@ -3,6 +3,7 @@
 import errno
 import socket
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -31,14 +32,16 @@ class Reservation:
         self.socket.close()
 
 
-def reserve(first: int, parts: list[str]) -> dict[str, Reservation]:
-    """A port for each part: `first` and those after it, or any free ones when `first` is 0.
+def reserve(first: int, parts: Sequence[str | None]) -> dict[str, Reservation]:
+    """A port for each part: `first` and those after it, or any free ones when `first` is 0. None leaves one out.
 
     Raises `click.ClickException` that names every port that cannot be had and the part that wanted it.
     """
     reserved: dict[str, Reservation] = {}
     problems = []
     for number, part in enumerate(parts):
+        if part is None:
+            continue
         port = first + number if first else 0
         try:
             reserved[part] = Reservation(port)

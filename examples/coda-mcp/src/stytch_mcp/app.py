@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
@@ -33,14 +40,20 @@ from stytch_mcp.protect.metadata import (
     to_bytes,
 )
 from stytch_mcp.protect.policy import AccessPolicy
+from stytch_mcp.protect.reasons import OAUTH_IS_OFF, Refused
 from stytch_mcp.protect.remote import Clock, Unavailable
 from stytch_mcp.protect.revocation import Revocation
 from stytch_mcp.protect.scopes import Scope, ScopePolicy, ScopeTable
-from stytch_mcp.protect.subjects import Subjects
+from stytch_mcp.protect.subjects import Subjects, WorkosSubjects
 from stytch_mcp.protect.verifier import Verifier
 from stytch_mcp.protocol import Endpoint
 from stytch_mcp.settings import Settings
 from stytch_mcp.signin import PATHS, sign_in
+
+if TYPE_CHECKING:
+    from stytch_mcp.metrics import Metrics
+
+NOT_OAUTH = "AUTH_MODE is cloudflare-access: nobody can log in with OAuth until it is oauth again"
 
 log = structlog.get_logger("stytch_mcp.app")
 
@@ -73,21 +86,32 @@ def create_app(
     `client` asks issuers and Stytch; `now` is seconds since the epoch, `clock` monotonic. All three can be replaced.
     """
     http = client or httpx.AsyncClient(headers={"User-Agent": server.name})
-    accepted = [_PRESETS[name](settings) for name in settings.auth_issuers]
+    accepted = accepted_issuers(settings)
     metadata = {issuer.name: IssuerMetadata(issuer, http, clock) for issuer in accepted}
     keys = {issuer.name: Keys(issuer, metadata[issuer.name], http, clock) for issuer in accepted}
-    scopes = _scopes(settings, server)
-    health = Health([(issuer, keys[issuer.name], metadata[issuer.name]) for issuer in accepted], clock=clock)
+    scopes = _scopes(settings, server, accepted[0])
+    health = Health(
+        [(issuer, keys[issuer.name], metadata[issuer.name]) for issuer in accepted],
+        not_oauth=NOT_OAUTH if settings.behind_access else None,
+        clock=clock,
+    )
     page = sign_in(settings, server.title, server.scopes, now=now, clock=clock)
+    metrics = _metrics(settings)
+    authenticate, assertion = _ways_in(settings, accepted, keys, http, now=now, clock=clock)
+    if metrics is not None:
+        authenticate = metrics.counting(authenticate)
+        assertion = metrics.counting(assertion) if assertion is not None else None
     endpoint = Endpoint(resource=settings.mcp_url, scopes=scopes, max_body_bytes=settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.enter_context(_tracing(settings, server))
             await stack.enter_async_context(http)
             if page is not None:
                 stack.push_async_callback(page.close)
-            mcp_server = await stack.enter_async_context(server.build(settings))
+            with metrics.watching() if metrics else nullcontext():
+                mcp_server = await stack.enter_async_context(server.build(settings))
             await stack.enter_async_context(endpoint.run(mcp_server))
             app.state.stop_listening = endpoint.stop_listening
             watch = asyncio.get_running_loop().create_task(health.watch())
@@ -108,16 +132,41 @@ def create_app(
                 Gate,
                 mcp=endpoint,
                 public_url=settings.url,
-                authenticate=_authenticate(settings, accepted, keys, http, now=now, clock=clock),
+                authenticate=authenticate,
+                assertion=assertion,
                 scopes=scopes,
                 max_body_bytes=settings.max_body_bytes,
                 allowed_origins=frozenset(settings.allowed_origins),
+                refusals=metrics.refusals if metrics else Counter(),
             )
         ],
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.start_draining = health.start_draining
+    app.state.metrics = metrics
     return app
+
+
+def _metrics(settings: Settings) -> Metrics | None:
+    if settings.metrics_port is None:
+        return None
+    from stytch_mcp.metrics import Metrics  # noqa: PLC0415 - an extra
+
+    return Metrics()
+
+
+def _tracing(settings: Settings, server: ServerDefinition) -> AbstractContextManager[None]:
+    if settings.otel_exporter_otlp_endpoint is None:
+        return nullcontext()
+    from stytch_mcp.tracing import exporting  # noqa: PLC0415 - an extra
+
+    return exporting(settings.otel_exporter_otlp_endpoint, server.name)
+
+
+def accepted_issuers(settings: Settings) -> list[Issuer]:
+    """Whose tokens are accepted; the first is advertised first."""
+    return [_PRESETS[name](settings) for name in settings.accepted_issuers]
 
 
 def _stytch(settings: Settings) -> Issuer:
@@ -132,10 +181,32 @@ def _oidc(settings: Settings) -> Issuer:
     return issuers.oidc(settings.oidc_issuer, settings.oidc_audience or settings.mcp_url)
 
 
-_PRESETS: dict[str, Callable[[Settings], Issuer]] = {"stytch": _stytch, "oidc": _oidc}
+def _workos(settings: Settings) -> Issuer:
+    assert settings.workos_domain is not None
+    audience = settings.workos_audience or settings.mcp_url
+    return issuers.workos(settings.workos_domain, audience, settings.workos_default_scopes)
 
 
-def _scopes(settings: Settings, server: ServerDefinition) -> ScopePolicy:
+def _cloudflare_access(settings: Settings) -> Issuer:
+    assert settings.cf_access_team_domain is not None
+    assert settings.cf_access_aud is not None
+    return issuers.cloudflare_access(
+        settings.cf_access_team_domain,
+        settings.cf_access_aud,
+        settings.cf_access_scopes,
+        settings.cf_access_service_tokens,
+    )
+
+
+_PRESETS: dict[str, Callable[[Settings], Issuer]] = {
+    "stytch": _stytch,
+    "workos": _workos,
+    "oidc": _oidc,
+    "cloudflare_access": _cloudflare_access,
+}
+
+
+def _scopes(settings: Settings, server: ServerDefinition, first: Issuer) -> ScopePolicy:
     custom = settings.scope_mode == "custom"
     default = (server.scopes[0].name,) if custom else ()
     return ScopePolicy(
@@ -143,10 +214,11 @@ def _scopes(settings: Settings, server: ServerDefinition) -> ScopePolicy:
         required=settings.required_scopes or default,
         basic=("openid",),
         per_tool=custom,
+        askable=first.grants_scopes,
     )
 
 
-def _authenticate(
+def _ways_in(
     settings: Settings,
     accepted: list[Issuer],
     keys: dict[str, Keys],
@@ -154,10 +226,13 @@ def _authenticate(
     *,
     now: Clock,
     clock: Clock,
-) -> Authenticate:
+) -> tuple[Authenticate, Authenticate | None]:
+    """Who judges the Authorization header, and who the assertion of Cloudflare Access, if that counts."""
     bearer = BearerTokens(settings.bearer_tokens, now)
     verifier = Verifier([(issuer, keys[issuer.name]) for issuer in accepted], now=now, clock=clock)
-    policy = AccessPolicy(settings.rules, _subjects(settings, http, clock))
+    policy = AccessPolicy(
+        settings.rules, _stytch_subjects(settings, http, clock), _workos_subjects(settings, http, clock)
+    )
     revocation = _revocation(settings, http, now, clock)
 
     async def authenticate(token: str) -> Principal:
@@ -169,11 +244,30 @@ def _authenticate(
                 await revocation.check(principal)
         return principal
 
-    return authenticate
+    async def only_static(token: str) -> Principal:
+        principal = bearer.find(token)
+        if principal is None:
+            raise Refused(OAUTH_IS_OFF, "AUTH_MODE is cloudflare-access")
+        return principal
+
+    async def assertion(token: str) -> Principal:
+        principal = await verifier.verify(token)
+        await policy.admit(principal)
+        return principal
+
+    return (only_static, assertion) if settings.behind_access else (authenticate, None)
 
 
-def _subjects(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Subjects | None:
-    if "stytch" not in settings.auth_issuers or settings.stytch_secret is None:
+def _workos_subjects(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> WorkosSubjects | None:
+    if "workos" not in settings.accepted_issuers or settings.workos_api_key is None:
+        return None
+    assert settings.workos_domain is not None
+    api_key = settings.workos_api_key.get_secret_value()
+    return WorkosSubjects(http, domain=settings.workos_domain, api_key=api_key, clock=clock)
+
+
+def _stytch_subjects(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Subjects | None:
+    if "stytch" not in settings.accepted_issuers or settings.stytch_secret is None:
         return None
     assert settings.stytch_domain is not None
     assert settings.stytch_project_id is not None
@@ -187,7 +281,7 @@ def _subjects(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Subj
 
 
 def _revocation(settings: Settings, http: httpx.AsyncClient, now: Clock, clock: Clock) -> Revocation | None:
-    if settings.stytch_revocation_seconds is None or "stytch" not in settings.auth_issuers:
+    if settings.stytch_revocation_seconds is None or "stytch" not in settings.accepted_issuers:
         return None
     assert settings.stytch_domain is not None
     assert settings.stytch_project_id is not None
@@ -210,6 +304,8 @@ def _metadata_routes(
     first: IssuerMetadata,
     scopes: ScopePolicy,
 ) -> list[Route]:
+    if settings.behind_access:
+        return []
     cache = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
     document = to_bytes(
         protected_resource(resource=settings.mcp_url, issuers=accepted, scopes=scopes.basic, name=server.title)

@@ -1,4 +1,4 @@
-"""The command line of a server: serve, token, health; from a checkout also dev."""
+"""The command line of a server: serve, token, health, mau; from a checkout also dev and check, and migrate if asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stytch_mcp.settings import Settings
 
 TOKEN_PREFIX: Final = "mcp_"  # noqa: S105
+MIGRATE: Final = "migrate"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class CommandWithSettings(click.Command):
     """Its help ends with every setting of the server."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        fields = ctx.obj.load().settings.model_fields
+        from stytch_mcp.settings import in_order
+
+        fields = in_order(ctx.obj.load().settings)
         with formatter.section("Settings (environment variables)"):
             formatter.write_dl([(name.upper(), _help(field)) for name, field in fields.items()])
 
@@ -83,7 +86,25 @@ env_file_option = click.option(
 )
 
 
-@click.group(help="An MCP server with OAuth 2.1 in front of it.")
+class Commands(click.Group):
+    """The commands, and `migrate` where the kit has it: imported when somebody asks for it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *([MIGRATE] if self._can_migrate() else [])]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != MIGRATE or not self._can_migrate():
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = importlib.import_module("stytch_mcp_kit.migrate.commands").migrate
+        return command
+
+    @staticmethod
+    def _can_migrate() -> bool:
+        names = ("stytch_mcp_kit", "stytch_mcp_kit.migrate")
+        return all(importlib.util.find_spec(name) is not None for name in names)
+
+
+@click.group(cls=Commands, help="An MCP server with OAuth 2.1 in front of it.")
 def cli() -> None:
     """The group; each command gets the ServerModule as its context object."""
 
@@ -104,21 +125,55 @@ def serve(server: ServerModule, env_file: Path) -> None:
 
 @cli.command()
 @env_file_option
-@click.pass_obj
-def health(server: ServerModule, env_file: Path) -> None:
+def health(env_file: Path) -> None:
     """Ask the server on this machine whether it is ready."""
-    import httpx
+    # It runs twice a minute in the server's own memory limit, so neither the server nor httpx is imported.
+    import http.client
 
-    settings = server.settings(env_file)
-    loopback = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
-    url = f"http://{loopback.get(settings.host, settings.host)}:{settings.port}/ready"
+    from pydantic import ValidationError
+
+    from stytch_mcp.listening import Listening
+
     try:
-        answer = httpx.get(url, timeout=5, trust_env=False)
-    except httpx.HTTPError as error:
-        raise click.ClickException(f"{url} does not answer: {type(error).__name__}") from None
-    click.echo(answer.text)
-    if answer.status_code != httpx.codes.OK:
+        host, port = Listening(_env_file=env_file).local_address  # type: ignore[call-arg]
+    except ValidationError:
+        raise click.ClickException("HOST or PORT cannot be used; `serve` says why") from None
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/ready")
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise click.ClickException(f"http://{host}:{port}/ready does not answer: {type(error).__name__}") from None
+    finally:
+        connection.close()
+    click.echo(text)
+    if answer.status != http.HTTPStatus.OK:
         raise SystemExit(1)
+
+
+@cli.command()
+@click.option("--limit", type=click.IntRange(1), default=10_000, show_default=True, help="How many your plan includes.")
+@click.argument("log", metavar="FILE|-", type=click.File(encoding="utf-8", errors="replace"))
+def mau(log: TextIO, limit: int) -> None:
+    """Count the people of each month in a log of this server."""
+    from stytch_mcp.mau import WARN_AT, Activity
+
+    activity = Activity()
+    activity.read(log)
+    if not activity.months:
+        raise click.ClickException(f"no line of the audit log among {activity.other}. LOG_FORMAT does not matter.")
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("month (UTC)", "active", f"of {limit}", box=None, pad_edge=False)
+    for month, people in sorted(activity.months.items()):
+        table.add_row(month, str(len(people)), f"{len(people) / limit:.1%}")
+    Console().print(table)
+    for month, people in sorted(activity.months.items()):
+        if len(people) >= WARN_AT * limit:
+            click.echo(f"Warning: {month} is at {len(people) / limit:.1%} of {limit}.", err=True)
 
 
 @cli.group()
@@ -212,5 +267,18 @@ def dev(server: ServerModule, port: int, auto_approve: bool, as_json: bool) -> N
     run(server=server.load(), package=package, port=port, auto_approve=auto_approve, as_json=as_json)
 
 
+@click.command(
+    add_help_option=False, context_settings={"ignore_unknown_options": True}, short_help="Check an MCP server."
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def check(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+    """Walk to an MCP server as a client does, and tell what breaks: `check --help`."""
+    from stytch_mcp_kit.check.command import check as command
+
+    command(args=list(arguments), prog_name=ctx.command_path)
+
+
 if importlib.util.find_spec("stytch_mcp_kit") is not None:
     cli.add_command(dev)
+    cli.add_command(check)

@@ -22,15 +22,24 @@ log = structlog.get_logger("stytch_mcp.health")
 
 
 class Health:
-    """Whether clients can log in and tokens can be judged, as the last check of at most 60 s ago saw it."""
+    """Whether clients can log in and tokens can be judged, as the last check of at most 60 s ago saw it.
+
+    `not_oauth`: why clients cannot log in however well all is, or None.
+    """
 
     def __init__(
-        self, issuers: Sequence[tuple[Issuer, Keys, IssuerMetadata]], *, clock: Clock = time.monotonic
+        self,
+        issuers: Sequence[tuple[Issuer, Keys, IssuerMetadata]],
+        *,
+        not_oauth: str | None = None,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._issuers = issuers
+        self._not_oauth = not_oauth
         self._clock = clock
         self._checked_at: float | None = None
         self._reason: str | None = None
+        self._draining = False
 
     async def watch(self) -> None:
         """Checks again and again until cancelled."""
@@ -51,6 +60,8 @@ class Health:
         await keys.load()
         if not keys.loaded:
             return f"{issuer.name}: the signing keys cannot be fetched"
+        if self._not_oauth is not None:
+            return self._not_oauth
         flaw = await metadata.check()
         return None if flaw is None else f"{issuer.name}: {flaw}"
 
@@ -63,8 +74,12 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether tokens of the issuer that is advertised first can be judged."""
-        return self._issuers[0][1].loaded
+        """Whether tokens of the issuer that is advertised first can be judged, and no end is near."""
+        return self._issuers[0][1].loaded and not self._draining
+
+    def start_draining(self) -> None:
+        """From now on not ready: proxies shall send new requests elsewhere."""
+        self._draining = True
 
     async def health(self, _: Request) -> Response:
         """Always 200: the process answers. Never calls out."""

@@ -26,9 +26,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stytch_mcp import audit
-from stytch_mcp.protect.gate import MESSAGE, PRINCIPAL
+from stytch_mcp.protect.gate import ACCESS_ASSERTION, MESSAGE, PRINCIPAL
 from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.scopes import SECURITY_SCHEMES, ScopePolicy, needed
+
+# Where a credential of the caller may stand, its own or what Cloudflare adds: no tool may see or pass on one.
+CREDENTIALS = frozenset({b"authorization", b"cookie", ACCESS_ASSERTION, b"cf-access-client-secret"})
 
 
 class Endpoint:
@@ -64,7 +67,11 @@ class Endpoint:
         if scope["method"] != "POST":
             await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
             return
-        scope = {**scope, "user": AuthenticatedUser(self._access_token(principal)), "headers": _without_token(scope)}
+        scope = {
+            **scope,
+            "user": AuthenticatedUser(self._access_token(principal)),
+            "headers": _without_credentials(scope),
+        }
         if scope[MESSAGE].get("method") != "subscriptions/listen":
             await self._dispatch(scope, receive, send)
             return
@@ -101,13 +108,14 @@ class Endpoint:
         if ctx.method == "tools/list" and isinstance(result, dict):
             result["tools"] = [tool for tool in result["tools"] if self._may_show(principal, tool["name"])]
             for tool in result["tools"]:
-                schemes = [{"type": "oauth2", "scopes": list(self._advertised(tool["name"]))}]
+                schemes = [{"type": "oauth2", "scopes": list(self._advertised(principal, tool["name"]))}]
                 tool[SECURITY_SCHEMES] = schemes
                 tool["_meta"] = {**tool.get("_meta", {}), SECURITY_SCHEMES: schemes}
         return result
 
-    def _advertised(self, tool: str) -> tuple[str, ...]:
-        return self._scopes.of_tool(tool) or self._scopes.basic
+    def _advertised(self, principal: Principal, tool: str) -> tuple[str, ...]:
+        """Only what can be had by asking: some clients ask for all that stands here."""
+        return (self._scopes.of_tool(tool) if principal.can_step_up else ()) or self._scopes.basic
 
     def _may_show(self, principal: Principal, tool: str) -> bool:
         """Tools are hidden only from those who could never get the scopes for them."""
@@ -141,5 +149,5 @@ def _progress_token(message: Mapping[str, Any]) -> object:
     return meta.get("progressToken") if isinstance(meta, Mapping) else None
 
 
-def _without_token(scope: Scope) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+def _without_credentials(scope: Scope) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in scope["headers"] if name not in CREDENTIALS]

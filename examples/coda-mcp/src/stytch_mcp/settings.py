@@ -10,21 +10,24 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from stytch_mcp.listening import Listening
 from stytch_mcp.protect.bearer import BearerToken
-from stytch_mcp.protect.origins import PublicUrl, is_address, origin
+from stytch_mcp.protect.origins import PublicUrl, origin
 from stytch_mcp.protect.policy import AccessRules, fold
 from stytch_mcp.protect.scopes import SCOPE_NAME
 
 LEAST_SIGNIN_SECRET = 32
 
+_AUD_TAG = re.compile(r"[0-9a-f]{64}")
 _PROJECT_ID = re.compile(r"project-(test|live)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -36,12 +39,6 @@ def _split(value: object) -> object:
 
 def _each(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda values: tuple(check(value) for value in values))
-
-
-def _listen_address(value: str) -> str:
-    if value != "localhost" and not is_address(value):
-        raise ValueError("is not an IP address, for example 127.0.0.1 or 0.0.0.0")
-    return value
 
 
 def _credential(value: SecretStr) -> SecretStr:
@@ -63,6 +60,18 @@ def _stytch_domain(value: str) -> str:
     return origin(value)
 
 
+def _aud_tag(value: str) -> str:
+    if not _AUD_TAG.fullmatch(value):
+        raise ValueError("is not an AUD tag: 64 hex digits, from the Access application in the Cloudflare dashboard")
+    return value
+
+
+def _audience(value: str) -> str:
+    if not value.isprintable() or not value or " " in value:
+        raise ValueError("is blank or has spaces: a token is accepted only when it names this server as its audience")
+    return value
+
+
 def _issuer(value: str) -> str:
     """An issuer identifier (RFC 8414 section 2): like an origin, with a path if it has one."""
     scheme, separator, rest = value.partition("://")
@@ -70,6 +79,13 @@ def _issuer(value: str) -> str:
     origin(f"{scheme}{separator}{authority}")
     if not path.isprintable() or any(character in path for character in " ?#"):
         raise ValueError("has a query, a fragment or a space, which no issuer has (RFC 8414)")
+    return value
+
+
+def _collector(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("http", "https") or not rest.partition("/")[0] or not value.isprintable() or " " in value:
+        raise ValueError("is not a URL, for example http://127.0.0.1:4318")
     return value
 
 
@@ -111,6 +127,7 @@ def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise ValueError(f"has {value!r}, which is no address and no network, for example 172.16.0.0/12") from None
 
 
+Audience = Annotated[str, AfterValidator(_audience)]
 Credential = Annotated[SecretStr, AfterValidator(_credential)]
 List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, AfterValidator(origin)]
@@ -129,17 +146,16 @@ BearerTokenList = Annotated[
 ]
 
 
-class Settings(BaseSettings):
+class Settings(Listening):
     """The settings of the runtime. Lists are comma-separated; an empty variable counts as not set."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, arbitrary_types_allowed=True)
+    model_config = SettingsConfigDict(arbitrary_types_allowed=True)
 
     public_url: Origin = Field(description="The origin that clients know. The MCP URL is PUBLIC_URL/mcp.")
-    host: Annotated[str, AfterValidator(_listen_address)] = Field(
-        "127.0.0.1", description="The address to listen on. In a container: 0.0.0.0."
-    )
-    port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
     log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people.")
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = Field(
+        None, description="An OpenTelemetry collector that gets traces, for example http://127.0.0.1:4318."
+    )
     max_body_bytes: int = Field(1_048_576, ge=1024, le=67_108_864, description="The largest request body.")
     allowed_origins: Annotated[List, _each(origin)] = Field(
         (), description="Web origins besides PUBLIC_URL whose pages may call this server from a browser."
@@ -150,10 +166,15 @@ class Settings(BaseSettings):
     serve_as_metadata: bool = Field(
         True, description="Re-serve the issuer's metadata here too, for clients of the 2025-03-26 revision."
     )
-    auth_issuers: Annotated[tuple[Literal["stytch", "oidc"], ...], NoDecode, BeforeValidator(_split)] = Field(
-        ("stytch",), min_length=1, description="Whose tokens are accepted: stytch, oidc. The first is advertised first."
+    auth_issuers: Annotated[tuple[Literal["stytch", "workos", "oidc"], ...], NoDecode, BeforeValidator(_split)] = Field(
+        ("stytch",),
+        min_length=1,
+        description="Whose tokens are accepted: stytch, workos, oidc. The first is advertised first.",
     )
-    auth_mode: Literal["oauth"] = Field("oauth", description="How callers prove who they are; so far oauth alone.")
+    auth_mode: Literal["oauth", "cloudflare-access"] = Field(
+        "oauth",
+        description="How callers prove who they are: oauth, or what Cloudflare Access vouches for and nothing else.",
+    )
     scope_mode: Literal["simple", "custom"] = Field(
         "simple", description="simple: who may come in may use every tool. custom: tools need scopes set up in Stytch."
     )
@@ -181,7 +202,7 @@ class Settings(BaseSettings):
     stytch_domain: Annotated[str, AfterValidator(_stytch_domain)] | None = Field(
         None, description="The project's own domain, the issuer: https://<name>.customers.stytch.com"
     )
-    stytch_audience: str = Field(
+    stytch_audience: Audience = Field(
         "project", description="The audience tokens must have: project (its ID), resource (the MCP URL), or a string."
     )
     stytch_revocation_seconds: int | None = Field(
@@ -199,7 +220,33 @@ class Settings(BaseSettings):
     oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
         None, description="The issuer identifier, byte for byte, of an authorization server with discovery."
     )
-    oidc_audience: str | None = Field(None, description="The audience its tokens must have. If not set: the MCP URL.")
+    oidc_audience: Audience | None = Field(
+        None, description="The audience its tokens must have. If not set: the MCP URL."
+    )
+    workos_domain: Origin | None = Field(
+        None, description="The AuthKit domain, the issuer: https://<name>.authkit.app, or a domain of your own."
+    )
+    workos_audience: Audience | None = Field(
+        None, description="The resource indicator set up in WorkOS. If not set: the MCP URL."
+    )
+    workos_default_scopes: Annotated[List, _each(_scope)] = Field(
+        (), description="Scopes of people whose tokens have neither scopes of this server nor permissions."
+    )
+    workos_api_key: Credential | None = Field(
+        None, description="An API key (sk_...), to look up e-mail addresses that tokens lack, and for `migrate`."
+    )
+    cf_access_team_domain: Origin | None = Field(
+        None, description="Who signs for Cloudflare Access: https://<team>.cloudflareaccess.com"
+    )
+    cf_access_aud: Annotated[str, AfterValidator(_aud_tag)] | None = Field(
+        None, description="The AUD tag of the Access application in front of this server."
+    )
+    cf_access_service_tokens: List = Field(
+        (), description="Service tokens that may come in, by their client ID (<hex digits>.access)."
+    )
+    cf_access_scopes: Annotated[List, _each(_scope)] = Field(
+        (), description="What everyone may do whom Cloudflare Access lets through."
+    )
 
     @property
     def url(self) -> PublicUrl:
@@ -212,10 +259,21 @@ class Settings(BaseSettings):
         return f"{self.public_url}/mcp"
 
     @property
+    def behind_access(self) -> bool:
+        """Whether Cloudflare Access says who comes in, and OAuth is off."""
+        return self.auth_mode == "cloudflare-access"
+
+    @property
+    def accepted_issuers(self) -> tuple[str, ...]:
+        """The names of those whose signatures count now."""
+        return ("cloudflare_access",) if self.behind_access else self.auth_issuers
+
+    @property
     def rules(self) -> AccessRules:
-        """The ALLOWED_* settings."""
+        """The ALLOWED_* settings; behind Cloudflare Access the service tokens that are named may come in as well."""
+        services = self.cf_access_service_tokens if self.behind_access else ()
         return AccessRules(
-            users=frozenset(self.allowed_users),
+            users=frozenset(self.allowed_users + services),
             organizations=frozenset(self.allowed_organizations),
             emails=frozenset(self.allowed_emails),
             domains=frozenset(self.allowed_email_domains),
@@ -224,6 +282,7 @@ class Settings(BaseSettings):
     def problems(self) -> Iterator[Problem]:
         """What is wrong with settings that are each right: a subclass adds to it."""
         yield from self._issuer_problems()
+        yield from self._watching_problems()
         for part in ("name", "digest"):
             if len({getattr(token, part) for token in self.bearer_tokens}) < len(self.bearer_tokens):
                 yield Problem("BEARER_TOKENS", f"has two entries of the same {part}.")
@@ -234,17 +293,28 @@ class Settings(BaseSettings):
             )
 
     def _issuer_problems(self) -> Iterator[Problem]:
-        if "stytch" in self.auth_issuers:
-            for name in ("stytch_domain", "stytch_project_id"):
-                if getattr(self, name) is None:
-                    yield missing(type(self), name)
+        needed = {
+            "stytch": ("stytch_domain", "stytch_project_id"),
+            "workos": ("workos_domain",),
+            "oidc": ("oidc_issuer",),
+            "cloudflare_access": ("cf_access_team_domain", "cf_access_aud"),
+        }
+        for name in dict.fromkeys(field for issuer in self.accepted_issuers for field in needed[issuer]):
+            if getattr(self, name) is None:
+                yield missing(type(self), name)
+        if "stytch" in self.accepted_issuers:
             yield from self._signin_problems()
-        if "oidc" in self.auth_issuers and self.oidc_issuer is None:
-            yield missing(type(self), "oidc_issuer")
+        if self.behind_access and not self.cf_access_scopes and (self.scope_mode == "custom" or self.required_scopes):
+            yield missing(type(self), "cf_access_scopes")
         if len(set(self.auth_issuers)) < len(self.auth_issuers):
             yield Problem("AUTH_ISSUERS", "names an issuer twice.")
-        if {"stytch", "oidc"} <= set(self.auth_issuers) and self.oidc_issuer == self.stytch_domain:
-            yield Problem("OIDC_ISSUER", "is STYTCH_DOMAIN, whose tokens need the stricter rules of stytch alone.")
+        domains = {"stytch": self.stytch_domain, "workos": self.workos_domain}
+        for issuer in ("stytch", "workos"):
+            if {issuer, "oidc"} <= set(self.auth_issuers) and self.oidc_issuer == domains[issuer] is not None:
+                sentence = f"is {issuer.upper()}_DOMAIN, whose tokens need the stricter rules of {issuer} alone."
+                yield Problem("OIDC_ISSUER", sentence)
+        if {"stytch", "workos"} <= set(self.auth_issuers) and self.workos_domain == self.stytch_domain is not None:
+            yield Problem("WORKOS_DOMAIN", "is STYTCH_DOMAIN: one of the two is wrong.")
 
     def _signin_problems(self) -> Iterator[Problem]:
         exposed = self.url.is_production
@@ -257,12 +327,45 @@ class Settings(BaseSettings):
         if len(set(self.signin_methods)) < len(self.signin_methods):
             yield Problem("SIGNIN_METHODS", "names a way twice.")
 
+    def _watching_problems(self) -> Iterator[Problem]:
+        if self.metrics_port == self.port:
+            yield Problem("METRICS_PORT", "is PORT, which the public can reach.")
+        for name, module, extra in (
+            ("metrics_port", "prometheus_client", "metrics"),
+            ("otel_exporter_otlp_endpoint", "opentelemetry.sdk", "otel"),
+        ):
+            if getattr(self, name) is not None and find_spec(module) is None:
+                yield Problem(name.upper(), f"needs the extra {extra}: install from requirements-extras.lock.")
+
     def warnings(self) -> Iterator[str]:
         """What may be meant so, and often is not."""
+        if "workos" in self.accepted_issuers:
+            yield from self._workos_warnings()
+        if not self.behind_access and (self.cf_access_team_domain is None) is not (self.cf_access_aud is None):
+            yield "CF_ACCESS_TEAM_DOMAIN and CF_ACCESS_AUD belong together: with one alone you cannot roll back."
+        if self.behind_access and self._only_names_of_stytch():
+            yield "no ALLOWED_* setting can match: behind Cloudflare Access nobody goes by a name of Stytch."
         if self.url.is_production and (self.stytch_project_id or "").startswith("project-test-"):
             yield "STYTCH_PROJECT_ID is a test project, and PUBLIC_URL is https: is this meant for real users?"
         if not self.url.is_production and self.rules == AccessRules():
             yield "no ALLOWED_* setting: everyone who logs in will be refused."
+
+    def _only_names_of_stytch(self) -> bool:
+        rules = self.rules
+        others = [user for user in rules.users if not user.startswith(("user-", "member-"))]
+        return rules != AccessRules() and not rules.about_email and not others
+
+    def _workos_warnings(self) -> Iterator[str]:
+        if self.rules.about_email and self.workos_api_key is None:
+            yield (
+                "ALLOWED_EMAILS and ALLOWED_EMAIL_DOMAINS need to know addresses: set WORKOS_API_KEY, or put email and"
+                " email_verified into the JWT template in WorkOS."
+            )
+        if self.scope_mode == "custom" and not self.workos_default_scopes:
+            yield (
+                "SCOPE_MODE is custom, and AuthKit grants no scopes of this server: without WORKOS_DEFAULT_SCOPES only"
+                " those may use a tool whose role has permissions of the same names."
+            )
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -356,6 +459,11 @@ def _is_secret(field: FieldInfo) -> bool:
     return any(kind in str(field.annotation) for kind in ("Secret", "BearerToken"))
 
 
+def in_order(kind: type[Settings]) -> dict[str, FieldInfo]:
+    """The settings as they are shown: where it listens comes last, for most never change it."""
+    return dict(sorted(kind.model_fields.items(), key=lambda item: item[0] in Listening.model_fields))
+
+
 def _sorted(kind: type[Settings], problems: list[Problem]) -> list[Problem]:
-    order = {name.upper(): position for position, name in enumerate(kind.model_fields)}
+    order = {name.upper(): position for position, name in enumerate(in_order(kind))}
     return sorted(problems, key=lambda problem: order.get(problem.name, len(order)))

@@ -129,7 +129,8 @@ def import_users(
     if stay:
         click.echo(f"Who was not moved, and why: {behind}")
         raise SystemExit(1)
-    click.echo(f"All {len(movable)} of {len(people)}. Next: {server.name} migrate verify {file}")
+    following = f"import-users {file}" if dry_run else f"verify {file}"
+    click.echo(f"All {len(movable)} of {len(people)}. Next: {server.name} migrate {following}")
 
 
 @migrate.command()

@@ -28,13 +28,13 @@ class ExportFile:
         self.cursor: str | None = None
         size = 0
         if self._state.exists():
-            state = json.loads(self._state.read_text(encoding="utf-8"))
-            self.cursor, size = state["cursor"], state["bytes"]
+            self.cursor, size = read_state(self._state)
         elif path.exists():
             raise FileExistsError(path)
-        else:
-            # Before the file itself: a file without this counts as complete.
-            self._remember(0)
+        if not path.exists() or path.stat().st_size < size:
+            self.cursor, size = None, 0
+        # Before the file itself: a file without this counts as complete.
+        self._remember(size)
         self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, ONLY_THE_OWNER), "r+b")
         self._file.truncate(size)
         self.seen = {person(line.decode()).user_id for line in self._file}
@@ -58,6 +58,15 @@ class ExportFile:
         fresh = self._state.with_name(f"{self._state.name}.new")
         fresh.write_text(json.dumps({"cursor": self.cursor, "bytes": size}), encoding="utf-8")
         fresh.replace(self._state)
+
+
+def read_state(state: Path) -> tuple[str | None, int]:
+    """The next cursor, and the length of the file; the beginning where that cannot be read."""
+    try:
+        found = json.loads(state.read_text(encoding="utf-8"))
+        return found["cursor"], int(found["bytes"])
+    except (ValueError, KeyError, TypeError):
+        return None, 0
 
 
 async def export(stytch: Stytch, path: Path, progress: Callable[[int, int], None], page: int = PAGE) -> int:

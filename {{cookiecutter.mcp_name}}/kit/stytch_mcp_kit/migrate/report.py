@@ -1,9 +1,10 @@
 """Who has moved, as the audit log tells: which issuer's tokens people still come with."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from stytch_mcp.mau import entry_of
 
 TOOL_CALL = "tool_call"
 
@@ -39,17 +40,14 @@ def calls(lines: Iterable[str], since: str = "") -> Iterator[Call]:
     for line in lines:
         if TOOL_CALL not in line:
             continue
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        call = entry.get("event") == TOOL_CALL and read(entry) if isinstance(entry, dict) else None
-        if call and call.at >= since:
+        entry = entry_of(line)
+        call = read(entry) if entry.get("audit") == TOOL_CALL else None
+        if call is not None and call.at >= since:
             yield call
 
 
 def read(entry: dict[str, Any]) -> Call | None:
-    values = [entry.get(name) for name in ("timestamp", "subject", "issuer", "client_id")]
+    values = [entry.get(name) for name in ("time", "subject", "issuer", "client_id")]
     texts = [value for value in values if isinstance(value, str)]
     return Call(*texts) if len(texts) == len(values) else None
 

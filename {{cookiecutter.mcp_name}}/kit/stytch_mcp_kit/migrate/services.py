@@ -103,6 +103,10 @@ def document(response: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def all_objects(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) for item in items)
+
+
 class Stytch:
     """The users of a consumer project."""
 
@@ -118,6 +122,8 @@ class Stytch:
         if response.status_code != httpx.codes.OK or not isinstance(users, list) or not isinstance(metadata, dict):
             kind = str(found.get("error_type", f"status {response.status_code}"))[:80]
             raise ServiceError(f"Stytch refuses the search for users: {kind}. Members of B2B projects are not moved.")
+        if not all_objects(users) or not all(isinstance(user.get("user_id"), str) for user in users):
+            raise ServiceError("Stytch gives users without a user_id.")
         return users, metadata.get("next_cursor") or None, int(metadata.get("total") or 0)
 
 
@@ -133,7 +139,7 @@ class Workos:
     async def by_email(self, email: str) -> dict[str, Any] | None:
         response = await self._service.ask("GET", "/user_management/users", params={"email": email})
         users = document(response).get("data")
-        if response.status_code != httpx.codes.OK or not isinstance(users, list):
+        if response.status_code != httpx.codes.OK or not isinstance(users, list) or not all_objects(users):
             raise ServiceError(f"WorkOS refuses the search for a user ({response.status_code}).")
         return next((user for user in users if str(user.get("email", "")).lower() == email.lower()), None)
 

@@ -69,7 +69,7 @@ async def _disconnect(visit: Visit, session: Session) -> Response:
     subject, wanted = user.principal.subject, visit.form.get("app", "")
     if wanted in [app.connected_app_id for app in await visit.site.stytch.connections(subject)]:
         await visit.site.stytch.disconnect(subject, wanted)
-        visit.record("disconnect", subject=subject, client=wanted)
+        visit.record("disconnect", subject=subject, client_id=wanted)
     return visit.go(PATH)
 
 

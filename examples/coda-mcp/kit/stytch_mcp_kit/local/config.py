@@ -62,6 +62,8 @@ class Settings:
     dcr_enabled: bool = True
     dcr_status: int = 200
     """Status of a successful registration. UNCONFIRMED: 200 or 201."""
+    dcr_default_method: Literal["none", "client_secret_basic"] = "none"
+    """The `token_endpoint_auth_method` of a client that names none."""
     dcr_custom_schemes: bool = True
     """Whether `cursor://...` may be registered. UNCONFIRMED."""
     dcr_access_token_template: str = ""

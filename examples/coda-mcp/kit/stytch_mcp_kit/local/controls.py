@@ -39,7 +39,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stytch_mcp_kit.local.authorize import auto_approve
-from stytch_mcp_kit.local.config import Seed, Settings
+from stytch_mcp_kit.local.config import Seed
 from stytch_mcp_kit.local.faults import Fault
 from stytch_mcp_kit.local.keys import SigningKey, new_private_key
 from stytch_mcp_kit.local.mint import mint
@@ -210,7 +210,7 @@ async def get_settings(project: Project, request: Request) -> Response:
 async def set_settings(project: Project, request: Request) -> Response:
     """All or nothing: an unknown name or a wrong type changes no setting."""
     values = (await json_fields(request)).values
-    hints = get_type_hints(Settings)
+    hints = get_type_hints(type(project.settings))
     for name, value in values.items():
         if name not in hints:
             raise bad_request(f"There is no setting {name!r}. Settings: {', '.join(hints)}.")

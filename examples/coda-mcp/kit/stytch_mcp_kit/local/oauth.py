@@ -46,6 +46,11 @@ async def token(project: Project, request: Request) -> Response:
 
 
 def code_grant(project: Project, client: Client, fields: Fields, legacy: bool) -> dict[str, Any]:
+    grant = redeem(project, client, fields)
+    return issue(project, client, grant, grant.scopes, legacy)
+
+
+def redeem(project: Project, client: Client, fields: Fields) -> Grant:
     """RFC 6749 section 4.1.3 with PKCE (RFC 7636 section 4.5). A code that was presented is spent."""
     code = project.codes.get(fields.text("code"))
     if code is None or code.grant.client_id != client.client_id:
@@ -61,7 +66,7 @@ def code_grant(project: Project, client: Client, fields: Fields, legacy: bool) -
         )
     check_verifier(code, fields.text_or_none("code_verifier"))
     check_alive(code.grant)
-    return issue(project, client, code.grant, code.grant.scopes, legacy)
+    return code.grant
 
 
 def check_verifier(code: Code, verifier: str | None) -> None:
@@ -80,6 +85,17 @@ def refresh_grant(project: Project, client: Client, fields: Fields, legacy: bool
 
     UNCONFIRMED: a grace window, and what else reuse revokes (here nothing).
     """
+    found, scopes = renew(project, client, fields)
+    if client.public:
+        found.used = True
+        return issue(project, client, found.grant, scopes, legacy)
+    body = issue(project, client, found.grant, scopes, legacy, with_refresh=False)
+    found.expires_at = project.now() + REFRESH_SECONDS
+    return {**body, "refresh_token": fields.text("refresh_token")}
+
+
+def renew(project: Project, client: Client, fields: Fields) -> tuple[RefreshToken, list[str]]:
+    """A refresh token that may be used now, and the scopes that are asked for, at most those it has."""
     value = fields.text("refresh_token")
     found = project.refresh_tokens.get(value)
     if found is None or found.grant.client_id != client.client_id:
@@ -93,12 +109,7 @@ def refresh_grant(project: Project, client: Client, fields: Fields, legacy: bool
     scopes = found.scopes if wanted is None else wanted.split()
     if not set(scopes) <= set(found.scopes):
         raise ApiError(400, "oauth_invalid_scope_requested", "More scopes than were granted.")
-    if client.public:
-        found.used = True
-        return issue(project, client, found.grant, scopes, legacy)
-    body = issue(project, client, found.grant, scopes, legacy, with_refresh=False)
-    found.expires_at = project.now() + REFRESH_SECONDS
-    return {**body, "refresh_token": value}
+    return found, scopes
 
 
 def check_alive(grant: Grant) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stytch_mcp_kit.local.config import Settings
-from stytch_mcp_kit.local.state import Client, Project, new_id, new_secret
+from stytch_mcp_kit.local.state import Client, Project, new_secret
 from stytch_mcp_kit.local.wire import ApiError, answer, bad_request, find_client, json_fields, public
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
@@ -109,7 +109,7 @@ async def resolve_client(project: Project, client_id: str) -> Client:
     name, logo = document.get("client_name"), document.get("logo_uri")
     known = (app for app in project.clients.values() if app.client_id_metadata_url == client_id)
     client = next(known, None) or Client(
-        client_id=new_id("connected-app"),
+        client_id=project.new_client_id(),
         client_type="third_party_public",
         redirect_urls=[],
         creation_method="client_id_metadata_document",
@@ -207,7 +207,7 @@ async def register(project: Project, request: Request) -> Response:
         raise bad_request("redirect_uris must not be empty.")
     for uri in redirect_uris:
         check_registrable(uri, settings)
-    method = fields.text("token_endpoint_auth_method", "none")
+    method = fields.text("token_endpoint_auth_method", settings.dcr_default_method)
     if method not in AUTH_METHODS:
         raise bad_request(f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}.")
     public_client = method == "none"
@@ -215,7 +215,7 @@ async def register(project: Project, request: Request) -> Response:
     client = project.clients.get(project.registrations.get(digest, "")) if public_client else None
     if client is None:
         client = Client(
-            client_id=new_id("connected-app"),
+            client_id=project.new_client_id(),
             client_type="third_party_public" if public_client else "third_party",
             client_name=fields.text("client_name", "Dynamically registered client"),
             redirect_urls=redirect_uris,

@@ -221,6 +221,9 @@ class Project:
         for seed in self.config.users:
             self.add_user(seed)
 
+    def new_client_id(self) -> str:
+        return new_id("connected-app")
+
     def now(self) -> float:
         """Seconds since the epoch, by the injected clock and the offset of `/_test/clock`."""
         return self.config.clock() + self.clock_offset

@@ -20,6 +20,7 @@ from stytch_mcp.protect.remote import Clock
 from stytch_mcp.protect.scopes import SCOPE_NAME
 
 ISSUER = "bearer-token"
+SUBJECT_PREFIX = "token:"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -90,7 +91,7 @@ class BearerTokens:
         if entry.ends_at is not None and self._now() > entry.ends_at:
             raise Refused(BEARER_ENDED, f"token {entry.name!r} ended {entry.until}", issuer=ISSUER)
         return Principal(
-            subject=f"token:{entry.name}",
+            subject=f"{SUBJECT_PREFIX}{entry.name}",
             client_id=entry.name,
             issuer=ISSUER,
             scopes=entry.scopes,

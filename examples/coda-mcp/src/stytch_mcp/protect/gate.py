@@ -30,6 +30,7 @@ MCP_PATH = "/mcp"
 HEALTH_PATHS = ("/health", "/ready")
 # Pages for people, which judge by themselves where their forms come from; no other origin may read them.
 PAGES = "/oauth/"
+ACCESS_ASSERTION = b"cf-access-jwt-assertion"
 METHODS = "GET, POST, DELETE, OPTIONS"
 PREFLIGHT_SECONDS = 600
 UNAUTHORIZED = 401
@@ -62,7 +63,8 @@ class Gate:
 
     `authenticate` turns a bearer string into an admitted principal or raises Refused. An accepted request carries its
     `Principal` as `scope[PRINCIPAL]` and the parsed JSON-RPC message, if there is one, as `scope[MESSAGE]`. `refusals`
-    counts by reason code.
+    counts by reason code. `assertion` judges what Cloudflare Access vouches for; it is None in OAuth mode, where that
+    header counts for nothing and clients are told where to log in.
     """
 
     app: ASGIApp
@@ -72,6 +74,7 @@ class Gate:
     scopes: ScopePolicy
     max_body_bytes: int
     allowed_origins: frozenset[str] = frozenset()
+    assertion: Authenticate | None = None
     refusals: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +91,11 @@ class Gate:
                 return
             app = self.mcp if is_mcp(scope) else self.app
             if app is self.mcp:
-                scope[PRINCIPAL] = principal = await self.authenticate(bearer_token(scope))
+                if self.assertion is None:
+                    principal = await self.authenticate(bearer_token(scope))
+                else:
+                    principal = await self._behind_access(scope, self.assertion)
+                scope[PRINCIPAL] = principal
                 if scope["method"] == "POST":
                     receive = await self._check_message(scope, receive, principal)
         except Refused as refused:
@@ -97,6 +104,18 @@ class Gate:
         except Disconnected:
             return
         await app(scope, receive, send)
+
+    async def _behind_access(self, scope: Scope, judge: Authenticate) -> Principal:
+        """What Cloudflare Access vouches for goes before any Authorization header; that counts without it alone."""
+        assertions = header(scope, ACCESS_ASSERTION)
+        if not assertions and not header(scope, b"authorization"):
+            raise Refused(reasons.NO_ASSERTION)
+        if not assertions:
+            return await self.authenticate(bearer_token(scope))
+        refuse_token_in_query(scope)
+        if len(assertions) > 1:
+            raise Refused(reasons.REPEATED_HEADER, f"{len(assertions)} assertions of Cloudflare Access")
+        return await judge(assertions[0].strip())
 
     def _check_host(self, hosts: list[str]) -> None:
         if not self.public_url.is_host(hosts):
@@ -171,13 +190,18 @@ class Gate:
         return response
 
     def _challenge(self, refused: Refused) -> str:
-        """RFC 6750 section 3 with RFC 9728 section 5.1; no `error` when there was no token at all."""
-        parameters = {"resource_metadata": f"{self.public_url.origin}{PROTECTED_RESOURCE}{MCP_PATH}"}
-        parameters["scope"] = " ".join(refused.scopes or self.scopes.basic)
+        """RFC 6750 section 3 with RFC 9728 section 5.1; no `error` when there was no token at all.
+
+        Behind Cloudflare Access there is no metadata, and nobody who could be asked for scopes.
+        """
+        parameters = {}
+        if self.assertion is None:
+            parameters["resource_metadata"] = f"{self.public_url.origin}{PROTECTED_RESOURCE}{MCP_PATH}"
+            parameters["scope"] = " ".join(refused.scopes or self.scopes.basic)
         if refused.reason.error is not None:
             parameters["error"] = refused.reason.error
             parameters["error_description"] = refused.reason.description
-        return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+        return " ".join(["Bearer", ", ".join(f'{name}="{value}"' for name, value in parameters.items())]).strip()
 
 
 def is_mcp(scope: Scope) -> bool:
@@ -205,9 +229,7 @@ def header(scope: Scope, name: bytes) -> list[str]:
 
 def bearer_token(scope: Scope) -> str:
     """The token of the one `Authorization: Bearer` header (RFC 6750 section 2.1). Raises Refused."""
-    query = scope["query_string"]
-    if query and any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)):
-        raise Refused(reasons.TOKEN_IN_QUERY)
+    refuse_token_in_query(scope)
     values = header(scope, b"authorization")
     if not values:
         raise Refused(reasons.NO_TOKEN)
@@ -218,6 +240,13 @@ def bearer_token(scope: Scope) -> str:
         # The scheme itself is not written down: without one, the token stands in its place.
         raise Refused(reasons.NO_TOKEN, "the scheme is not Bearer")
     return token.strip()
+
+
+def refuse_token_in_query(scope: Scope) -> None:
+    """A token in the URL (RFC 6750 section 2.3) ends up in logs. Raises Refused."""
+    query = scope["query_string"]
+    if query and any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)):
+        raise Refused(reasons.TOKEN_IN_QUERY)
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 Claims = Mapping[str, Any]
+
+# OpenID Connect Core sections 3.1.2.1, 5.4 and 11: they open claims, and say nothing about what a tool may do.
+OPENID_SCOPES = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
+
+# Keycloak writes the kind of a token into its claims: Bearer for access tokens, else ID, Refresh, Offline, Logout.
+KEYCLOAK_ACCESS = ("Bearer", "JWT", "at+jwt")
 
 STYTCH_SESSION = "https://stytch.com/session"
 STYTCH_ORGANIZATION = "https://stytch.com/organization"
@@ -32,12 +39,28 @@ class Principal:
     claims: Claims = field(default_factory=dict, repr=False)
 
 
+def _subject(claims: Claims) -> str:
+    subject: str = claims["sub"]
+    return subject
+
+
+def _granted(claims: Claims) -> frozenset[str]:
+    return frozenset(claims["scope"].split())
+
+
+def _verified_email(claims: Claims) -> frozenset[str]:
+    verified = claims.get("email_verified") is True and isinstance(claims.get("email"), str)
+    return frozenset({claims["email"]}) if verified else frozenset()
+
+
 @dataclass(frozen=True)
 class Issuer:
-    """An authorization server whose access tokens are accepted.
+    """Somebody whose signed tokens are accepted: an authorization server, or Cloudflare Access.
 
     `issuer` is compared byte by byte with the `iss` claim (RFC 9207 section 2.4, RFC 8414 section 3.3). `keys_url` is
-    None where it is found by discovery. `flaw` tells what makes verified claims something else than an access token.
+    None where it is found by discovery. `flaw` tells what makes verified claims something else than an access token;
+    `subject`, `client_id`, `scopes_from` and `emails` read those without one. `grants_scopes` is false where clients
+    cannot get scopes of this server by asking for them.
     """
 
     name: str
@@ -45,6 +68,10 @@ class Issuer:
     audiences: frozenset[str]
     flaw: Callable[[Claims], str | None]
     client_id: Callable[[Claims], str]
+    subject: Callable[[Claims], str] = _subject
+    scopes_from: Callable[[Claims], frozenset[str]] = _granted
+    emails: Callable[[Claims], frozenset[str]] = _verified_email
+    grants_scopes: bool = True
     keys_url: str | None = None
     algorithms: tuple[str, ...] = ("RS256",)
     required_claims: tuple[str, ...] = ("iss", "aud", "sub", "exp", "iat", "nbf")
@@ -66,15 +93,15 @@ class Issuer:
 
     def principal(self, claims: Claims) -> Principal:
         """The principal of verified claims that have no flaw."""
-        verified = claims.get("email_verified") is True and isinstance(claims.get("email"), str)
         return Principal(
-            subject=claims["sub"],
+            subject=self.subject(claims),
             client_id=self.client_id(claims),
             issuer=self.issuer,
-            scopes=frozenset(claims["scope"].split()),
+            scopes=self.scopes_from(claims),
             expires_at=claims["exp"],
             organization=_organization(claims),
-            emails=frozenset({claims["email"]}) if verified else frozenset(),
+            emails=self.emails(claims),
+            can_step_up=self.grants_scopes,
             claims=claims,
         )
 
@@ -107,6 +134,51 @@ def oidc(issuer: str, audience: str) -> Issuer:
     )
 
 
+def workos(domain: str, audience: str, default_scopes: Iterable[str]) -> Issuer:
+    """WorkOS AuthKit. `audience` is the resource indicator (RFC 8707) that AuthKit was told of.
+
+    The claims are those of a Connect access token (workos.com/docs, "WorkOS Connect", "Access token"): no `nbf`, and
+    neither `client_id` nor `scope` is documented. `external_id` comes from a JWT template, and people who moved here
+    keep it as their principal. AuthKit knows no scopes of this server, so roles and `default_scopes` stand in.
+    """
+    return Issuer(
+        name="workos",
+        issuer=domain,
+        keys_url=f"{domain}/oauth2/jwks",
+        audiences=frozenset({audience}),
+        flaw=_workos_flaw,
+        subject=lambda claims: str(claims.get("external_id") or claims["sub"]),
+        client_id=lambda claims: str(claims.get("client_id") or claims.get("sid") or "unknown"),
+        scopes_from=partial(_workos_scopes, frozenset(default_scopes)),
+        grants_scopes=False,
+        required_claims=("iss", "aud", "sub", "exp", "iat"),
+    )
+
+
+def cloudflare_access(
+    team_domain: str, audience: str, scopes: Iterable[str], service_tokens: Collection[str]
+) -> Issuer:
+    """Cloudflare Access, which vouches for whom it let through (developers.cloudflare.com, "Application token").
+
+    `audience` is the AUD tag of the application; `service_tokens` the names (`common_name`) that may come in. Those
+    tokens have an empty `sub` and no `nbf`. All get the same `scopes`.
+    """
+    granted = frozenset(scopes)
+    return Issuer(
+        name="cloudflare_access",
+        issuer=team_domain,
+        keys_url=f"{team_domain}/cdn-cgi/access/certs",
+        audiences=frozenset({audience}),
+        flaw=partial(_access_flaw, frozenset(service_tokens)),
+        subject=lambda claims: str(claims.get("common_name") or claims["sub"]),
+        client_id=lambda claims: str(claims.get("common_name") or "cloudflare-access"),
+        scopes_from=lambda _: granted,
+        emails=lambda claims: frozenset() if "common_name" in claims else frozenset({claims["email"]}),
+        grants_scopes=False,
+        required_claims=("iss", "aud", "sub", "exp", "iat"),
+    )
+
+
 def split_issuer(issuer: str) -> tuple[str, str]:
     """Origin and path of an issuer URL; the path without a closing slash."""
     parts = urlsplit(issuer)
@@ -130,9 +202,46 @@ def _oidc_flaw(claims: Claims) -> str | None:
         return "no scope: not an access token"
     if "nonce" in claims or "at_hash" in claims:
         return "an ID token"
+    if claims.get("typ", "Bearer") not in KEYCLOAK_ACCESS:
+        return f"typ is {str(claims['typ'])[:20]!r}: not an access token of Keycloak"
     if not any(isinstance(claims.get(name), str) and claims[name] for name in ("client_id", "azp")):
         return "neither client_id nor azp"
     return None if claims["sub"] else "sub is empty"
+
+
+def _workos_flaw(claims: Claims) -> str | None:
+    if "nonce" in claims or "at_hash" in claims:
+        return "an ID token"
+    if not isinstance(claims.get("scope", ""), str):
+        return "scope is not a string"
+    if not _starts(claims["sub"], "user_"):
+        return "sub is not a user: an M2M token"
+    # To take a person for another principal than before would be worse than to let nobody in.
+    return None if _starts(claims.get("external_id") or "none", "") else "external_id is not an identifier"
+
+
+def _workos_scopes(default: frozenset[str], claims: Claims) -> frozenset[str]:
+    """The `scope` claim if it names more than OpenID Connect's own, else `permissions`, else the default."""
+    granted = frozenset(str(claims.get("scope", "")).split())
+    if granted - OPENID_SCOPES:
+        return granted
+    permissions = claims.get("permissions")
+    if isinstance(permissions, list):
+        return granted.union(each for each in permissions if isinstance(each, str))
+    return granted | default
+
+
+def _access_flaw(service_tokens: frozenset[str], claims: Claims) -> str | None:
+    if claims.get("type") != "app":
+        return "type is not app: a global session token"
+    if "common_name" in claims:
+        name = str(claims["common_name"])
+        return None if name in service_tokens else f"CF_ACCESS_SERVICE_TOKENS has no {name[:80]!r}"
+    if "nbf" not in claims:
+        return "nbf is missing"
+    if not claims["sub"]:
+        return "neither a person nor a service token"
+    return None if isinstance(claims.get("email"), str) else "no e-mail address"
 
 
 def _organization(claims: Claims) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.reasons import NOT_ALLOWED, Refused
-from stytch_mcp.protect.subjects import Subjects
+from stytch_mcp.protect.subjects import Directory
 
 EVERYONE = "*"
 
@@ -53,11 +53,11 @@ def _domain(address: str) -> str | None:
 
 
 class AccessPolicy:
-    """Applies the rules on every request. `subjects` is None where addresses come from the token alone."""
+    """Applies the rules on every request. `subjects`: one for each issuer whose tokens do not carry the addresses."""
 
-    def __init__(self, rules: AccessRules, subjects: Subjects | None) -> None:
+    def __init__(self, rules: AccessRules, *subjects: Directory | None) -> None:
         self.rules = rules
-        self._subjects = subjects
+        self._subjects = {each.issuer: each for each in subjects if each is not None}
 
     async def admit(self, principal: Principal) -> None:
         """Returns for a principal that may come in.
@@ -79,6 +79,5 @@ class AccessPolicy:
         )
 
     async def _looked_up(self, principal: Principal) -> frozenset[str]:
-        if self._subjects is None or principal.issuer != self._subjects.issuer:
-            return frozenset()
-        return await self._subjects.emails(principal)
+        subjects = self._subjects.get(principal.issuer)
+        return await subjects.emails(principal) if subjects is not None else frozenset()

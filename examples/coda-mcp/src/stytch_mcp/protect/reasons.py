@@ -27,11 +27,13 @@ WRONG_HOST = Reason("wrong_host", 421, None, "This server does not answer for th
 WRONG_ORIGIN = Reason("wrong_origin", 403, None, "Requests from that web origin are not allowed.")
 
 NO_TOKEN = Reason("no_token", 401, None, "Log in first.")
-REPEATED_HEADER = Reason("repeated_header", 401, "invalid_request", "Send exactly one Authorization header.")
+REPEATED_HEADER = Reason("repeated_header", 401, "invalid_request", "Send the header with the credential exactly once.")
 TOKEN_IN_QUERY = Reason(
     "token_in_query", 401, "invalid_request", "Send the token in the Authorization header, never in the URL."
 )
+NO_ASSERTION = Reason("no_assertion", 401, None, "Come through Cloudflare Access, or with a static token.")
 
+OAUTH_IS_OFF = _token("oauth_is_off", "No OAuth tokens are accepted at present: come through Cloudflare Access.")
 TOO_LONG = _token("too_long", "The token is longer than 8 KiB.")
 MALFORMED = _token("malformed", "The token is not a JSON Web Token.")
 WRONG_ALGORITHM = _token("wrong_algorithm", "The token is signed with an algorithm that is not accepted.")

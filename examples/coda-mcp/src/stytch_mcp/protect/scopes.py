@@ -61,13 +61,22 @@ class ScopePolicy:
     """Which scopes a JSON-RPC message needs, and whether a principal has them.
 
     `required` is asked of every request. What tools need is known when the server has started; with `per_tool=False`
-    (SCOPE_MODE=simple) it counts for nothing.
+    (SCOPE_MODE=simple) it counts for nothing. Clients are told to ask for `basic`: the required scopes, or, with none
+    of those or where they cannot be had by asking (`askable=False`), what is given here.
     """
 
-    def __init__(self, table: ScopeTable, *, required: Sequence[str], basic: Sequence[str], per_tool: bool) -> None:
+    def __init__(
+        self,
+        table: ScopeTable,
+        *,
+        required: Sequence[str],
+        basic: Sequence[str],
+        per_tool: bool,
+        askable: bool = True,
+    ) -> None:
         self.table = table
         self.required = table.sort(required)
-        self.basic = self.required or tuple(basic)
+        self.basic = (self.required if askable else ()) or tuple(basic)
         self.per_tool = per_tool
         self._of_any_tool = table.sort(table.expand(self.required))
         self._of_tool: Mapping[str, tuple[str, ...]] = {}

@@ -1,13 +1,14 @@
-"""The verified e-mail addresses of a Stytch subject, from Stytch's user API.
+"""The verified e-mail addresses of a subject, from the user API of Stytch or of WorkOS.
 
-Access tokens carry no e-mail address, so the first request of a subject asks, and the answer is remembered: five
-minutes, renewed in the background from the fourth on, at most 24 hours while Stytch is down.
+Access tokens as such carry no e-mail address, so the first request of a subject asks, and the answer is remembered:
+five minutes, renewed in the background from the fourth on, at most 24 hours while the API is down.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Generator
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -23,31 +24,26 @@ WAIT_AFTER_SECONDS = 300.0
 KEEP_FOR_SECONDS = 24 * 3600.0
 REMEMBER_SUBJECTS = 10_000
 
+WORKOS_API = "https://api.workos.com"
 
-class Subjects:
-    """Looks subjects up at `domain`, the origin of the Stytch project, with the project's own credentials."""
 
-    def __init__(
-        self,
-        client: httpx.AsyncClient,
-        *,
-        domain: str,
-        project_id: str,
-        secret: str,
-        clock: Clock = time.monotonic,
-    ) -> None:
-        self.issuer = domain
+class Directory:
+    """Looks up, with the credentials of an API, the subjects of one issuer; subclasses know how they are asked for."""
+
+    def __init__(self, client: httpx.AsyncClient, issuer: str, credentials: httpx.Auth, clock: Clock) -> None:
+        self.issuer = issuer
         self._client = client
-        self._credentials = httpx.BasicAuth(project_id, secret)
+        self._credentials = credentials
         self._clock = clock
         self._remembered: OrderedDict[tuple[str, str | None], Remembered[frozenset[str]]] = OrderedDict()
 
     async def emails(self, principal: Principal) -> frozenset[str]:
         """Verified addresses; none for a subject that was deleted.
 
-        Raises Refused (503) when the subject was never resolved and Stytch does not answer.
+        Raises Refused (503) when the subject was never resolved and the API does not answer.
         """
-        key = (principal.subject, principal.organization)
+        # The name that the issuer itself knows, which is not always the principal's.
+        key = (str(principal.claims.get("sub", principal.subject)), principal.organization)
         subject = self._remembered.get(key)
         if subject is None:
             subject = self._remembered[key] = Remembered(
@@ -72,12 +68,7 @@ class Subjects:
             ) from None
 
     async def _fetch(self, subject: str, organization: str | None) -> frozenset[str]:
-        if organization is None:
-            url = f"{self.issuer}/v1/users/{quote(subject, safe='')}"
-            return _user_emails(await self._get(url))
-        url = f"{self.issuer}/v1/b2b/organizations/{quote(organization, safe='')}/member"
-        member = (await self._get(url, params={"member_id": subject})).get("member")
-        return _member_emails(member if isinstance(member, dict) else {})
+        raise NotImplementedError
 
     async def _get(self, url: str, **request: Any) -> dict[str, Any]:
         try:
@@ -85,6 +76,58 @@ class Subjects:
         except Missing:
             return {}
         return document
+
+
+class Subjects(Directory):
+    """Looks subjects up at `domain`, the origin of the Stytch project, with the project's own credentials."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        domain: str,
+        project_id: str,
+        secret: str,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        super().__init__(client, domain, httpx.BasicAuth(project_id, secret), clock)
+
+    async def _fetch(self, subject: str, organization: str | None) -> frozenset[str]:
+        if organization is None:
+            url = f"{self.issuer}/v1/users/{quote(subject, safe='')}"
+            return _user_emails(await self._get(url))
+        url = f"{self.issuer}/v1/b2b/organizations/{quote(organization, safe='')}/member"
+        member = (await self._get(url, params={"member_id": subject})).get("member")
+        return _member_emails(member if isinstance(member, dict) else {})
+
+
+class WorkosSubjects(Directory):
+    """Looks subjects up with the user API of WorkOS: one person has one address there."""
+
+    def __init__(self, client: httpx.AsyncClient, *, domain: str, api_key: str, clock: Clock = time.monotonic) -> None:
+        super().__init__(client, domain, BearerAuth(api_key), clock)
+        self._api = workos_api(domain)
+
+    async def _fetch(self, subject: str, organization: str | None) -> frozenset[str]:
+        user = await self._get(f"{self._api}/user_management/users/{quote(subject, safe='')}")
+        known = user.get("email_verified") is True and isinstance(user.get("email"), str)
+        return frozenset({user["email"]}) if known else frozenset()
+
+
+class BearerAuth(httpx.Auth):
+    """A key in the Authorization header (RFC 6750 section 2.1)."""
+
+    def __init__(self, key: str) -> None:
+        self._header = f"Bearer {key}"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = self._header
+        yield request
+
+
+def workos_api(domain: str) -> str:
+    """Where WorkOS answers for an AuthKit domain; a stand-in on loopback answers for both itself."""
+    return domain if domain.startswith("http://") else WORKOS_API
 
 
 def _user_emails(user: dict[str, Any]) -> frozenset[str]:

@@ -54,6 +54,6 @@ def sign_in(
     settings: Settings, title: str, words: Iterable[scopes.Scope], *, now: Clock, clock: Clock
 ) -> SignIn | None:
     """The page, or None where Stytch is no issuer or cannot be asked (no STYTCH_SECRET)."""
-    if "stytch" not in settings.auth_issuers or settings.stytch_secret is None:
+    if "stytch" not in settings.accepted_issuers or settings.stytch_secret is None:
         return None
     return SignIn(settings, title, words, now=now, clock=clock)

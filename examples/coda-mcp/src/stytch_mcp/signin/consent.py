@@ -100,9 +100,9 @@ async def _decide(
     has_code = answered.has_code or _carries_code(answered.redirect_uri)
     subject = asked.user.principal.subject
     if decision == "deny" or not has_code:
-        visit.record("denial", subject=subject, client=asked.client_id)
+        visit.record("denial", subject=subject, client_id=asked.client_id)
     else:
-        visit.record("consent", subject=subject, client=asked.client_id, scopes=grantable, decision=decision)
+        visit.record("consent", subject=subject, client_id=asked.client_id, scopes=grantable, decision=decision)
         await _remember(visit, asked)
     if decision == "deny" and has_code:
         # Stytch answers the denial of what was allowed before with success.

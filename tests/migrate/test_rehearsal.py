@@ -104,8 +104,8 @@ class Rehearsal:
             answer = await connected.call()
             assert answer["issuer"] == issuer
             moment = datetime.now(UTC).isoformat()
-            entry = {name: answer[name] for name in ("subject", "issuer", "client_id")}
-            self.calls.append({"event": "tool_call", "timestamp": moment, **entry})
+            entry = {"subject": answer["subject"], "issuer": answer["issuer"], "client": answer["client_id"]}
+            self.calls.append({"audit": "tool_call", "time": moment, **entry})
 
     def migrate(self, *arguments: str, code: int = 0, stdin: str | None = None) -> str:
         """A command, as a person types it; what it prints."""

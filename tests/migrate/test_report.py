@@ -14,11 +14,11 @@ STYTCH, WORKOS = "https://quiet-lake-1234.customers.stytch.com", "https://calm-r
 
 def line(day: int, subject: str, issuer: str, **changes: Any) -> str:
     entry = {
-        "event": "tool_call",
-        "timestamp": f"2027-01-{day:02}T12:00:00.000Z",
+        "audit": "tool_call",
+        "time": f"2027-01-{day:02}T12:00:00.000Z",
         "subject": subject,
         "issuer": issuer,
-        "client_id": "claude",
+        "client": "claude",
         "tool": "search",
         **changes,
     }
@@ -31,7 +31,7 @@ LOG = [
     line(2, "user-2", STYTCH),
     line(3, "user-3", STYTCH),
     line(4, "user-1", WORKOS),
-    line(5, "user-2", STYTCH, client_id="cursor"),
+    line(5, "user-2", STYTCH, client="cursor"),
     line(6, "user_01NEW", WORKOS),
     line(6, "token:ci", "bearer-token"),
 ]
@@ -67,12 +67,29 @@ def test_only_from_a_moment_on() -> None:
         '"tool_call"',
         "[]",
         '{"event": "tool_call"',
-        json.dumps({"event": "refusal", "reason": "tool_call"}),
-        line(1, "user-1", STYTCH, timestamp=None),
-        line(1, "user-1", STYTCH, client_id=7),
+        json.dumps({"audit": "refusal", "reason": "tool_call"}),
+        line(1, "user-1", STYTCH, time=None),
+        line(1, "user-1", STYTCH, client=7),
         "[" * 100_000 + "tool_call",
     ],
     ids=lambda text: text[:30],
 )
 def test_lines_that_are_no_tool_call_do_not_count(other: str) -> None:
     assert list(calls([other, LOG[0]])) == [Call("2027-01-01T12:00:00.000Z", "user-1", STYTCH, "claude")]
+
+
+def test_the_names_of_structured_logs_will_do_as_well() -> None:
+    names = {"audit": "event", "time": "timestamp", "client": "client_id"}
+    renamed = {names.get(name, name): value for name, value in json.loads(LOG[0]).items()}
+    assert list(calls([json.dumps(renamed)])) == list(calls(LOG[:1]))
+
+
+def test_what_stands_before_a_line_does_not_matter() -> None:
+    assert list(calls([f"notes-1  | {line}" for line in LOG])) == list(calls(LOG))
+
+
+def test_calls_of_a_log_that_names_no_issuer_are_seen_and_prove_nothing() -> None:
+    entry = {name: value for name, value in json.loads(LOG[0]).items() if name != "issuer"}
+    found = summarize(calls([json.dumps(entry)]))
+    assert found.shares["(not named in the log)"].calls == 1
+    assert found.not_yet(STYTCH, WORKOS) == {}

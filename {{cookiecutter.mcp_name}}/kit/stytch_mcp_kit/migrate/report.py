@@ -1,11 +1,14 @@
 """Who has moved, as the audit log tells: which issuer's tokens people still come with."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 TOOL_CALL = "tool_call"
+# What a line calls its kind, its moment, who called, through which application; the audit log's own names first.
+KIND, AT, SUBJECT, CLIENT = ("audit", "event"), ("time", "timestamp"), ("subject",), ("client", "client_id")
+NOT_NAMED = "(not named in the log)"
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,26 @@ def calls(lines: Iterable[str], since: str = "") -> Iterator[Call]:
         if TOOL_CALL not in line:
             continue
         try:
-            entry = json.loads(line)
+            # `docker compose logs` puts the container before each line.
+            entry = json.loads(line[line.find("{") :])
         except (ValueError, RecursionError):
             continue
-        call = entry.get("event") == TOOL_CALL and read(entry) if isinstance(entry, dict) else None
-        if call and call.at >= since:
+        call = read(entry) if isinstance(entry, dict) else None
+        if call is not None and call.at >= since:
             yield call
 
 
 def read(entry: dict[str, Any]) -> Call | None:
-    values = [entry.get(name) for name in ("timestamp", "subject", "issuer", "client_id")]
-    texts = [value for value in values if isinstance(value, str)]
-    return Call(*texts) if len(texts) == len(values) else None
+    """The call of a line, or None where it is about something else."""
+    kind, at, subject, client = (text(entry, names) for names in (KIND, AT, SUBJECT, CLIENT))
+    if kind != TOOL_CALL or at is None or subject is None or client is None:
+        return None
+    return Call(at, subject, text(entry, ("issuer",)) or NOT_NAMED, client)
+
+
+def text(entry: dict[str, Any], names: Sequence[str]) -> str | None:
+    values = (entry.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str)), None)
 
 
 @dataclass

@@ -284,7 +284,7 @@ class Settings(BaseSettings):
     def _workos_warnings(self) -> Iterator[str]:
         if self.rules.about_email and self.workos_api_key is None:
             yield (
-                "ALLOWED_EMAILS and ALLOWED_EMAIL_DOMAINS need addresses, which AuthKit's tokens do not have of themselves:"
+                "ALLOWED_EMAILS and ALLOWED_EMAIL_DOMAINS need addresses, which AuthKit's tokens lack:"
                 " set WORKOS_API_KEY, unless your JWT template adds email and email_verified."
             )
         if self.scope_mode == "custom" and not self.workos_default_scopes:

@@ -50,6 +50,17 @@ def test_a_bake_is_small(default: Path, record_property: Callable[[str, object],
     assert lines <= MOST_RUNTIME_LINES
 
 
+def test_migrate_is_there_when_it_was_asked_for(bake: Bake, run: Run, python: str) -> None:
+    for asked in (True, False):
+        folder = bake(workos_migration=asked)
+        paths = f"{folder / 'src'}:{folder / 'kit'}"
+        assert (folder / "kit" / "stytch_mcp_kit" / "migrate").is_dir() is asked
+        assert (
+            "export-users" in run(python, "-m", "notes_mcp", "migrate", cwd=folder, code=2, PYTHONPATH=paths)
+        ) is asked
+        assert ("migrate report" in (folder / "README.md").read_text(encoding="utf-8")) is asked
+
+
 @pytest.mark.parametrize("answers", [{}, {"upstream_auth": "bearer", "license": "Apache-2.0", "kubernetes": True}])
 def test_two_bakes_have_the_same_bytes(answers: dict[str, Any], bake: Bake) -> None:
     assert contents(bake(**answers)) == contents(bake(**answers))

@@ -1,6 +1,7 @@
 """The example: the template baked with its answers, plus its owner's files, whose tests pass."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,21 @@ def test_whose_file_it_is(file: str, mine: bool) -> None:
 
 def test_the_example_does_not_name_a_commit_of_its_template() -> None:
     assert not (ROOT / EXAMPLE / ".cruft.json").exists()
+
+
+def sections(text: str) -> dict[str, str]:
+    """What stands under each heading of the second level."""
+    return dict(re.findall(r"(?ms)^## (.+?)\n(.*?)(?=^## |\Z)", text))
+
+
+def test_what_its_owner_took_over_is_as_in_the_template(tmp_path: Path) -> None:
+    """Its owner's files follow no update, so what is not about Coda in them is compared here."""
+    baked = bake_example(tmp_path)
+    settings = (baked / ".env.example").read_text(encoding="utf-8").partition("# The API behind the tools.")[0]
+    assert (ROOT / EXAMPLE / ".env.example").read_text(encoding="utf-8").startswith(settings)
+    wanted, found = (sections((folder / "README.md").read_text(encoding="utf-8")) for folder in (baked, ROOT / EXAMPLE))
+    for heading in ("The sign-in page", "In containers", "Watch it", "Roll back", "Move to WorkOS"):
+        assert found[heading].strip() == wanted[heading].strip(), heading
 
 
 @pytest.fixture

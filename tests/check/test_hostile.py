@@ -325,6 +325,27 @@ async def test_no_answer_trips_a_check(dev: dict[str, Any], seed: int) -> None:
     assert not set(text) & set("\x1b\x00\x07\u202e")
 
 
+@pytest.mark.e2e
+async def test_what_a_server_says_cannot_write_on_the_terminal(dev: dict[str, Any]) -> None:
+    """Where a finding, a note or a table quotes it: a client id, an error code, a scope, a title."""
+    evil = "\x1b]0;owned\x07\x1b[31m[red]\u202e\r\n| x |"
+
+    def after(asked: Asked, answered: Any) -> None:
+        if asked.path == "/v1/oauth2/register" and answered.status == 200:
+            answered.say({**answered.json, "client_id": evil, "redirect_uris": [evil]})
+        elif asked.rpc and "error" in answered.json:
+            answered.say({**answered.json, "error": {"code": evil, "message": evil}})
+        elif asked.rpc == "tools/list" and answered.result:
+            found = answered.json
+            found["result"]["tools"][0] |= {"name": evil, "title": None}
+            answered.say(found)
+
+    report = await run(Options(dev["mcp_url"], full=True, transport=StandIn(dev, Fault(after=after))), clients.load())
+    assert {"RG-02", "PT-11", "TL-04"} <= {result.check.id for result in report.of(Status.FAILS)}
+    assert any("Registered" in note for note in report.notes)
+    assert not set(readable(report)) & set("\x1b\x07\u202e\r")
+
+
 async def test_a_name_server_that_does_not_answer_is_not_waited_for() -> None:
     async def resolve(host: str, port: int) -> list[str]:
         await asyncio.Event().wait()

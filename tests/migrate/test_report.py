@@ -76,3 +76,7 @@ def test_only_from_a_moment_on() -> None:
 )
 def test_lines_that_are_no_tool_call_do_not_count(other: str) -> None:
     assert list(calls([other, LOG[0]])) == [Call("2027-01-01T12:00:00.000Z", "user-1", STYTCH, "claude")]
+
+
+def test_what_stands_before_a_line_does_not_matter() -> None:
+    assert list(calls([f"notes-1  | {line}" for line in LOG])) == list(calls(LOG))

@@ -358,8 +358,8 @@ class Settings(Listening):
     def _workos_warnings(self) -> Iterator[str]:
         if self.rules.about_email and self.workos_api_key is None:
             yield (
-                "ALLOWED_EMAILS and ALLOWED_EMAIL_DOMAINS need to know addresses: set WORKOS_API_KEY, or put email and"
-                " email_verified into the JWT template in WorkOS."
+                "ALLOWED_EMAILS and ALLOWED_EMAIL_DOMAINS need addresses, which AuthKit's tokens lack:"
+                " set WORKOS_API_KEY, unless your JWT template adds email and email_verified."
             )
         if self.scope_mode == "custom" and not self.workos_default_scopes:
             yield (

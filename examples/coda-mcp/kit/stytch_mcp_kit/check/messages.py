@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import httpx2
 
+from stytch_mcp_kit.check.registry import shown
 from stytch_mcp_kit.check.web import Answer, parse
 
 MODERN: Final = "2026-07-28"
@@ -79,7 +80,7 @@ class Reply:
     @property
     def says(self) -> str:
         """The status with the error's code."""
-        return f"{self.answer.says}, code {self.code}" if self.code is not None else self.answer.says
+        return f"{self.answer.says}, code {shown(self.code)}" if self.code is not None else self.answer.says
 
 
 def last_event(answer: Answer) -> bytes:

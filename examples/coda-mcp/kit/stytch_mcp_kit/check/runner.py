@@ -22,6 +22,7 @@ from stytch_mcp_kit.check.web import Resolve, Web, resolve
 
 HIDDEN: Final = "(secret)"
 SHORTEST_SECRET: Final = 8
+LONGEST_DETAIL: Final = 2000
 JWT: Final = re.compile(r"eyJ[\w-]{8,}(\.[\w-]*){0,4}")
 
 
@@ -244,14 +245,17 @@ async def outcome(walk: Walk, check: Check) -> Result:
 
 
 def hidden(walk: Walk, text: str) -> str:
-    """The text without anything that is secret, nor the beginning of it: findings quote, and cut what they quote."""
+    """The text without anything that is secret, nor the beginning of it: findings quote, and cut what they quote.
+
+    And fit for a terminal, whatever a server said.
+    """
     for secret in sorted(walk.secrets, key=len, reverse=True):
         start = 0
         while (start := text.find(secret[:SHORTEST_SECRET], start)) >= 0:
             same = (one == other for one, other in zip(text[start:], secret, strict=False))
             text = text[:start] + HIDDEN + text[start + sum(takewhile(bool, same)) :]
             start += len(HIDDEN)
-    return JWT.sub(HIDDEN, text)
+    return shown(JWT.sub(HIDDEN, text), LONGEST_DETAIL)
 
 
 async def judge_clients(walk: Walk, profiles: Sequence[Any], results: Sequence[Result]) -> list[Verdict]:

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import httpx
 
+from stytch_mcp.observing import observed
+
 from .access import Access, doc_of
 from .calls import Calls
 from .errors import CodaError
@@ -38,7 +40,7 @@ class Upstream:
         self.timing = timing or Timing()
         self.calls = Calls(settings.coda_call_seconds, self.timing)
         # Two clients, so that no header of the one can get into the other's requests.
-        self._client = httpx.AsyncClient(transport=transport, limits=CONNECTIONS, cookies=_no_cookies())
+        self._client = observed(httpx.AsyncClient(transport=transport, limits=CONNECTIONS, cookies=_no_cookies()))
         self._downloads = httpx.AsyncClient(transport=transport, limits=CONNECTIONS, cookies=_no_cookies())
         self._http = Http(settings, self.timing, self.calls, self._client)
         self.mutations = Mutations(self._http, self.calls, self.timing)

@@ -51,7 +51,7 @@ OTHERS = {
 LIKE_A_SETTING = re.compile(
     r"(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b(?!\()|(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_\*"
 )
-LIKE_A_COMMAND = re.compile(r"(?<![=\w-])(?:notes|coda|github)-mcp(?![\w./:-])((?: [a-z][a-z-]+)*)([^\n`|]*)")
+LIKE_A_COMMAND = re.compile(r"(?<!-n )(?<![=\w-])(?:notes|coda|github)-mcp(?![\w./:-])((?: [a-z][a-z-]+)*)([^\n`|]*)")
 LIKE_A_CHECK = re.compile(r"\b[A-Z]{2}-\d\d\b")
 CODE = re.compile(r"```.*?^ *```|``[^`\n]+``|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 WRITTEN = [page for page in sources() if not is_generated(page)]

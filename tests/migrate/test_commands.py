@@ -15,7 +15,7 @@ from tests.fake_issuer import DOMAIN, PROJECT_ID, SECRET
 from tests.migrate.test_report import LOG, STYTCH, WORKOS
 
 GOOD = {
-    "PUBLIC_URL": "https://notes.example.com",
+    "PUBLIC_URL": "http://127.0.0.1:8000",
     "ALLOWED_USERS": "*",
     "STYTCH_DOMAIN": DOMAIN,
     "STYTCH_PROJECT_ID": PROJECT_ID,

@@ -202,7 +202,7 @@ class Person:
 
     async def submit(self, path: str = "", **fields: str) -> httpx.Response:
         """Send the page's form, or another form of the page."""
-        form = {"csrf": self.csrf, **fields}
+        form = {"csrf": self.csrf, "question": self.question, **fields}
         self.page = await self.http.post(path or self.path, data=form, headers={"origin": "null"})
         if self.page.is_redirect:
             await self.get(self.page.headers["location"])
@@ -231,6 +231,12 @@ class Person:
     @property
     def csrf(self) -> str:
         found = re.search(r'name="csrf" value="([^"]+)"', self.page.text)
+        return found[1] if found else ""
+
+    @property
+    def question(self) -> str:
+        """What was asked, as the consent page's form says it."""
+        found = re.search(r'name="question" value="([^"]+)"', self.page.text)
         return found[1] if found else ""
 
     @property

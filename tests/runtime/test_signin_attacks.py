@@ -20,6 +20,7 @@ from stytch_mcp.app import create_app
 from stytch_mcp.signin.authorization import MAX_BYTES, ONCE
 from stytch_mcp.signin.cookies import OPEN_SECONDS, Sealer
 from stytch_mcp.signin.site import HEADERS
+from stytch_mcp_kit.local.state import role_of
 from tests import probe
 from tests.asgi import request
 from tests.runtime.signin import (
@@ -86,7 +87,7 @@ async def post(person: Person, path: str, headers: dict[str, str], **fields: str
 )
 async def test_a_form_of_another_site_does_nothing(here: World, ada: Person, headers: dict[str, str]) -> None:
     """Even if it knew the secret of the form and its cookies came along."""
-    answer = await post(ada, ada.path, headers, csrf=ada.csrf, decision="allow")
+    answer = await post(ada, ada.path, headers, csrf=ada.csrf, question=ada.question, decision="allow")
     assert answer.status_code == 403
     assert here.asked(SUBMIT) == 0
 
@@ -116,12 +117,37 @@ async def test_a_form_without_its_secret_does_nothing(here: World, ada: Person, 
 
 
 async def test_the_secret_of_another_transaction_does_nothing(here: World, ada: Person) -> None:
-    first = ada.path
+    first, question = ada.path, ada.question
     await ada.connect(state="other")
     assert ada.path != first
-    answer = await post(ada, first, {"origin": "null"}, csrf=ada.csrf, decision="allow")
+    answer = await post(ada, first, {"origin": "null"}, csrf=ada.csrf, question=question, decision="allow")
     assert answer.status_code == 403
     assert here.asked(SUBMIT) == 0
+
+
+async def test_only_who_was_asked_allows(here: World, ada: Person) -> None:
+    """Somebody else has logged in in another tab meanwhile: the answer to what Ada saw is none of theirs."""
+    path, csrf, question = ada.path, ada.csrf, ada.question
+    here.now.forward(1)
+    await ada.connect(prompt="login")
+    await ada.log_in("kim@example.com")
+    await ada.submit(path, csrf=csrf, question=question, decision="allow")
+    assert here.asked(SUBMIT) == 0
+    assert "Logged in as kim@example.com" in ada.text, "Kim is asked"
+    assert await ada.allow()
+
+
+async def test_only_what_was_shown_is_allowed(here: World, ada: Person) -> None:
+    """What the person can grant, or what the application calls itself, has changed since."""
+    user = next(user for user in here.project.users.values() if user.email and user.email.address == ADA)
+    user.roles = [role for role in user.roles if role != role_of("notes:write")]
+    await ada.connect(scope="notes:read notes:write")
+    assert "does not have it: Write" in ada.text
+    user.roles.append(role_of("notes:write"))
+    await ada.submit(decision="allow")
+    assert here.asked(SUBMIT) == 0
+    assert "does not have it" not in ada.text
+    assert await ada.allow()
 
 
 async def test_cookies_of_two_transactions_cannot_be_swapped(here: World, ada: Person) -> None:
@@ -146,7 +172,9 @@ async def test_forged_and_old_cookies_are_nothing(here: World) -> None:
     (name,) = [name for name in person.http.cookies if name.endswith(tx)]
     value = person.http.cookies[name]
     foreign = Sealer(["x" * 32], here.now).seal(f"signin-t-{tx}", {"c": "known", "r": None})
-    for bad in ("", "x", value[:-2], value[:-1] + ("A" if value[-1] != "A" else "B"), foreign, "é", '"' + value):
+    # Not the last character: some of its bits mean nothing.
+    changed = ("A" if value[40] != "A" else "B").join((value[:40], value[41:]))
+    for bad in ("", "x", value[:-2], changed, foreign, "é", '"' + value):
         answer = await request(
             here.app, "GET", f"/oauth/login/{tx}", headers=[("cookie", f"{name}={bad}".encode().decode("latin-1"))]
         )

@@ -523,14 +523,14 @@ async def test_an_answered_transaction_gives_no_other_code(here: World) -> None:
     ada = here.person()
     await ada.connect()
     await ada.log_in()
-    path, csrf, cookies = ada.path, ada.csrf, dict(ada.http.cookies)
+    path, form, cookies = ada.path, {"csrf": ada.csrf, "question": ada.question}, dict(ada.http.cookies)
     await ada.allow()
-    await ada.submit(path, csrf=csrf, decision="allow")
+    await ada.submit(path, **form, decision="allow")
     assert ada.page.status_code == 400
     # The cookies as they were before.
     for name, value in cookies.items():
-        ada.http.cookies.set(name, value)
-    await ada.submit(path, csrf=csrf, decision="allow")
+        ada.http.cookies.set(name, value, domain="notes.example.com", path="/")
+    await ada.submit(path, **form, decision="allow")
     assert "This request is closed" in ada.text
     await ada.get(path)
     assert "This request is closed" in ada.text
@@ -564,11 +564,11 @@ async def test_stytch_being_down_is_said_and_can_be_tried_again(here: World) -> 
     assert ada.page.status_code == 503
     await ada.get(path)
     await ada.log_in()
-    path, csrf = ada.path, ada.csrf
+    path, form = ada.path, {"csrf": ada.csrf, "question": ada.question}
     await fault(here, SUBMIT, status=503)
     await ada.submit(decision="allow")
     assert ada.page.status_code == 503
-    await ada.submit(path, csrf=csrf, decision="allow")
+    await ada.submit(path, **form, decision="allow")
     assert ada.code, "nothing was decided yet"
 
 

@@ -126,7 +126,7 @@ def test_what_looks_like_a_command_is_one(page: Path, names: dict[str, Any]) -> 
                     break
                 path = f"{path} {word}".strip()
             if words.split() and not path:
-                assert words.split()[0] in {"cannot", "is"}, f"{page.name}: notes-mcp{words}"
+                assert words.split()[0] in {"cannot", "from", "is"}, f"{page.name}: notes-mcp{words}"
                 continue
             for option in re.findall(r"(?<!\S)--[a-z-]+", rest):
                 assert option in names["commands"][path], f"{page.name}: notes-mcp {path} has no {option}"

@@ -9,7 +9,6 @@ In what is printed, `...` stands for any part of a line, and on a line of its ow
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -122,12 +121,10 @@ class Reader:
         return count
 
     def _moved(self, text: str) -> str:
-        """The ports of the page, and `make dev` on them."""
+        """The ports of the page."""
         for port in PAGE_PORTS:
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{self.port + port - PAGE_PORTS[0]}")
-        if "make dev ARGS=" in text:
-            return text.replace('make dev ARGS="', f'make dev ARGS="--port {self.port} ')
-        return text.replace("make dev", f'make dev ARGS="--port {self.port}"')
+        return text
 
     def _here(self) -> Path:
         return Path(self._ask("pwd")[0].strip())
@@ -159,9 +156,10 @@ class Reader:
     def _start(self, command: str, shown: list[str]) -> None:
         self._stop()
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}" if shlex.split(command)[0] == "make" else command],
+            ["bash", "-c", command],
             cwd=self._here(),
-            env=self.environment,
+            # What `make dev` hands on.
+            env=self.environment | {"ARGS": f"--port {self.port}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -16,6 +16,7 @@ from site_pages import DOCS, sources
 
 ADDRESS = "https://github.com/OWNER/cookiecutter-stytch-mcp"
 STORIES = {
+    "home": ["index.md"],
     "another api": ["how-to/another-api.md"],
     "tutorial": ["tutorial/first-server.md", "tutorial/add-a-tool.md", "tutorial/connect-clients.md"],
 }

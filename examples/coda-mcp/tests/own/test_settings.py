@@ -16,6 +16,8 @@ GOOD = {
     "PUBLIC_URL": "https://coda.example.com",
     "STYTCH_DOMAIN": "https://quiet-lake-1234.customers.stytch.com",
     "STYTCH_PROJECT_ID": "project-live-11111111-1111-4111-8111-111111111111",
+    "STYTCH_SECRET": "secret-live-of-the-tests",
+    "SIGNIN_SECRET": "sign-in-secret-of-the-tests-0123456789",
     "ALLOWED_USERS": "*",
     "CODA_API_TOKEN": "a-token",
 }

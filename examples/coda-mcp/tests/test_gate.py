@@ -343,6 +343,13 @@ async def test_a_missing_scope_is_403_naming_all_that_the_operation_needs(
     assert answer.challenge["resource_metadata"] == METADATA_URL
 
 
+async def test_what_an_issuer_calls_a_scope_is_not_logged(app: Starlette, issuer: FakeIssuer) -> None:
+    scope = f"notes:read {issuer.token()} " + " ".join(map(str, range(1000)))
+    with capture_logs() as logged:
+        assert (await post(app, issuer.token(scope=scope), call("write"))).status == 403
+    assert logged[0]["detail"] == "needs 'notes:read notes:write', lacks 'notes:write'"
+
+
 @pytest.mark.parametrize(
     ("granted", "tool", "status"),
     [

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from stytch_mcp.settings import Settings
 
 TOKEN_PREFIX: Final = "mcp_"  # noqa: S105
-MIGRATE: Final = "migrate"
 
 
 @dataclass(frozen=True)
@@ -86,25 +85,7 @@ env_file_option = click.option(
 )
 
 
-class Commands(click.Group):
-    """The commands, and `migrate` where the kit has it: imported when somebody asks for it."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *([MIGRATE] if self._can_migrate() else [])]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != MIGRATE or not self._can_migrate():
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = importlib.import_module("stytch_mcp_kit.migrate.commands").migrate
-        return command
-
-    @staticmethod
-    def _can_migrate() -> bool:
-        names = ("stytch_mcp_kit", "stytch_mcp_kit.migrate")
-        return all(importlib.util.find_spec(name) is not None for name in names)
-
-
-@click.group(cls=Commands, help="An MCP server with OAuth 2.1 in front of it.")
+@click.group(help="An MCP server with OAuth 2.1 in front of it.")
 def cli() -> None:
     """The group; each command gets the ServerModule as its context object."""
 
@@ -279,6 +260,24 @@ def check(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     command(args=list(arguments), prog_name=ctx.command_path)
 
 
+class Migrate(click.Group):
+    """The commands of the kit, imported when somebody asks for one of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._commands().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._commands().get_command(ctx, cmd_name)
+
+    @staticmethod
+    def _commands() -> click.Group:
+        commands: click.Group = importlib.import_module("stytch_mcp_kit.migrate.commands").migrate
+        return commands
+
+
 if importlib.util.find_spec("stytch_mcp_kit") is not None:
     cli.add_command(dev)
     cli.add_command(check)
+    if importlib.util.find_spec("stytch_mcp_kit.migrate") is not None:
+        help_ = "Move the users of Stytch to WorkOS: each keeps the principal they had."
+        cli.add_command(Migrate("migrate", help=help_))

@@ -158,7 +158,8 @@ class Gate:
         if not self.scopes.allows(principal.scopes, needed):
             raise Refused(
                 reasons.INSUFFICIENT_SCOPE,
-                f"needs {' '.join(needed)!r}, has {' '.join(sorted(principal.scopes))!r}",
+                # What it has is not written down: an issuer may put anything there, and as much as it likes.
+                f"needs {' '.join(needed)!r}, lacks {' '.join(self.scopes.lacking(principal.scopes, needed))!r}",
                 issuer=principal.issuer,
                 client_id=principal.client_id,
                 scopes=needed,

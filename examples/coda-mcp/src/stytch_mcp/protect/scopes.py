@@ -99,6 +99,11 @@ class ScopePolicy:
         name = params.get("name") if isinstance(params, Mapping) else None
         return self.of_tool(name) if method == "tools/call" and isinstance(name, str) else self.required
 
+    def lacking(self, granted: Iterable[str], scopes: Iterable[str]) -> tuple[str, ...]:
+        """Those of the scopes that the granted ones do not cover."""
+        covered = self.table.expand(granted)
+        return tuple(scope for scope in scopes if scope not in covered)
+
     def allows(self, granted: frozenset[str], scopes: Iterable[str]) -> bool:
         """Whether the granted scopes cover these, hierarchy included."""
         return granted.issuperset(scopes) or self.table.expand(granted).issuperset(scopes)

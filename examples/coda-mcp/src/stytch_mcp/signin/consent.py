@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -48,9 +49,11 @@ async def consent(visit: Visit) -> Response:
             return await _decide(visit, session, request, asked, grantable, "known")
         if "none" in request.prompts:
             raise _silent("you have not allowed it yet")
-        return _third(visit, transaction, request, asked, grantable)
+        return _third(visit, session, request, asked, grantable)
     decision = visit.form.get("decision")
     if decision == "allow" and grantable:
+        if visit.form.get("question") != _question(session, asked, grantable):
+            return _third(visit, session, request, asked, grantable)
         return await _decide(visit, session, request, asked, grantable, "allow")
     if decision == "deny":
         return await _decide(visit, session, request, asked, grantable, "deny")
@@ -132,8 +135,14 @@ async def _remember(visit: Visit, asked: Asked) -> None:
         log.warning("not remembered", detail=str(failure))
 
 
+def _question(session: Session, asked: Asked, grantable: list[str]) -> str:
+    """Whom was asked what. Another log-in in another tab, or another role, makes it another question."""
+    seen = "\n".join([session.csrf, asked.client_id, asked.client_name, *grantable])
+    return hashlib.sha256(seen.encode()).hexdigest()
+
+
 def _third(
-    visit: Visit, transaction: Transaction, request: AuthorizationRequest, asked: Asked, grantable: list[str]
+    visit: Visit, session: Session, request: AuthorizationRequest, asked: Asked, grantable: list[str]
 ) -> Response:
     words = [
         {
@@ -146,7 +155,8 @@ def _third(
     ]
     return visit.site.render(
         "consent.html",
-        tx=transaction,
+        tx=visit.transaction,
+        question=_question(session, asked, grantable),
         client=asked.client_name,
         scopes=words,
         some=bool(grantable),

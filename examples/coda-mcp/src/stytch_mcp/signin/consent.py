@@ -50,6 +50,13 @@ async def consent(visit: Visit) -> Response:
         if "none" in request.prompts:
             raise _silent("you have not allowed it yet")
         return _third(visit, session, request, asked, grantable)
+    return await _take(visit, session, request, asked, grantable)
+
+
+async def _take(
+    visit: Visit, session: Session, request: AuthorizationRequest, asked: Asked, grantable: list[str]
+) -> Response:
+    """The person's decision. It counts for the question that was shown to this person, and for no other."""
     decision = visit.form.get("decision")
     if decision == "allow" and grantable:
         if visit.form.get("question") != _question(session, asked, grantable):

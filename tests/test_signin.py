@@ -438,7 +438,9 @@ def test_a_form_of_another_site_allows_nothing(meet: Meet, dev: Dev) -> None:
     ada.connect()
     ada.log_in()
     csrf = ada.page.locator("input[name=csrf]").first.get_attribute("value")
+    question = ada.page.locator("input[name=question]").get_attribute("value")
     form = f'<form method="post" action="{ada.page.url}"><input name="csrf" value="{csrf}">'
+    form += f'<input name="question" value="{question}">'
     form += '<input name="decision" value="allow"><button>Win</button></form>'
     ada.context.route("https://evil.example/", lambda route: route.fulfill(body=form, content_type="text/html"))
     tab = ada.context.new_page()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -289,6 +290,26 @@ async def test_who_did_not_come_through_access_is_told_and_not_sent_to_log_in(ap
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
+async def test_every_way_in_is_counted_and_written_down_and_stytch_is_not_asked(
+    access: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With all that belongs to OAuth still in the settings: the page, and the question who is connected."""
+    caplog.set_level(logging.INFO, "stytch_mcp.audit")
+    kept = {"signin_secret": "s" * 32, "stytch_revocation_seconds": 1, "auth_issuers": "workos,stytch"}
+    async with started(access, metrics_port=9090, workos_domain="https://a.authkit.app", **kept) as app:
+        for header in ((ASSERTION, person(access)), (ASSERTION, service(access)), bearer(STATIC)):
+            assert (await call(app, header, tool="token_seen")).status == 200
+        assert (await request(app, "GET", "/oauth/authorize")).status == 404
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "stytch_mcp.audit"]
+    assert [(line["audit"], line["issuer"], line["subject"]) for line in lines] == [
+        ("tool_call", TEAM, PERSON),
+        ("tool_call", TEAM, SERVICE),
+        ("tool_call", "bearer-token", "token:ci"),
+    ]
+    assert app.state.metrics.requests == {TEAM: 2, "bearer-token": 1}
+    assert set(access.requests) == {CERTS}
+
+
 @pytest.mark.parametrize("auth_mode", ["oauth", "cloudflare-access"])
 async def test_no_credential_reaches_a_tool(access: FakeIssuer, auth_mode: str) -> None:
     """Neither what counts in this mode nor what counts in the other: a tool may pass on what it sees."""
@@ -298,13 +319,15 @@ async def test_no_credential_reaches_a_tool(access: FakeIssuer, auth_mode: str) 
         (ASSERTION, person(access)),
         ("Cookie", f"CF_Authorization={person(access)}"),
         ("CF-Access-Client-Secret", "secret"),
+        ("CF-Access-Token", person(access)),
         ("X-Other", "stays"),
     ]
     async with started(asked, auth_mode) as app:
         answer = await call(app, *given, tool="headers_seen")
     seen = answer.json["result"]["structuredContent"]["result"]
     assert "x-other" in seen
-    assert not {"authorization", ASSERTION.lower(), "cookie", "cf-access-client-secret"} & set(seen)
+    secret = {"authorization", ASSERTION.lower(), "cookie", "cf-access-client-secret", "cf-access-token"}
+    assert not secret & set(seen)
 
 
 async def test_no_credential_is_in_the_log(app: Starlette, access: FakeIssuer) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -133,17 +133,35 @@ def test_where_nobody_listens_nothing_is_made(caplog: pytest.LogCaptureFixture) 
     assert not caplog.records
 
 
-def test_it_is_json_whatever_the_other_logs_are(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def configured() -> Iterator[None]:
+    """What `logs.configure` changes is as before afterwards."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
-    try:
-        logs.configure("text")
-        audit.record("denial", "0123", subject="user-test-1")
-        assert json.loads(capsys.readouterr().err)["audit"] == "denial"
-    finally:
-        structlog.reset_defaults()
-        logging.getLogger().handlers, logging.getLogger().level = before
-        logging.getLogger("stytch_mcp.audit").handlers.clear()
-        logging.getLogger("stytch_mcp.audit").propagate = True
+    yield
+    structlog.reset_defaults()
+    logging.getLogger().handlers, logging.getLogger().level = before
+    logging.getLogger("stytch_mcp.audit").handlers.clear()
+    logging.getLogger("stytch_mcp.audit").propagate = True
+
+
+@pytest.mark.usefixtures("configured")
+def test_it_is_json_whatever_the_other_logs_are(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("text")
+    audit.record("denial", "0123", subject="user-test-1")
+    assert json.loads(capsys.readouterr().err)["audit"] == "denial"
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_what_a_stranger_sends_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["text", "json"]
+) -> None:
+    """The client_id of a token that nobody signed stands in the line about its refusal."""
+    logs.configure(log_format)
+    structlog.get_logger("gate").info("refused", client_id="\x1b]0;title\x07\x9b2J", detail="über\tall \u202e")
+    written = capsys.readouterr().err
+    assert [letter for letter in written if not letter.isprintable() and letter != "\n"] == []
+    assert "u001b" in written or "x1b" in written
 
 
 async def test_a_persons_way_is_written_down_and_no_secret_is(
@@ -176,6 +194,8 @@ async def test_a_persons_way_is_written_down_and_no_secret_is(
     await other.submit(email=ADA, kind="email-link")
     link = (await here.mailed(ADA))["magic_link"]
     secrets.add(link.partition("token=")[2])
+    await other.get(f"/oauth/callback?stytch_token_type=magic_links&token={(made_up := 'made-up-token')}")
+    secrets.add(made_up)
     await other.get(link.removeprefix("https://notes.example.com"))
     await person.get("/oauth/connections")
     csrf = person.csrf
@@ -189,6 +209,7 @@ async def test_a_persons_way_is_written_down_and_no_secret_is(
         ("denial", None),
         ("consent", "allow"),
         ("consent", "known"),
+        ("refusal", "wrong_token"),
         ("log_in", "email-link"),
         ("consent", "known"),
         ("disconnect", None),

@@ -13,6 +13,7 @@ from stytch_mcp.protect import issuers, reasons
 from stytch_mcp.protect.issuers import Issuer, Principal
 from stytch_mcp.protect.keys import Keys
 from stytch_mcp.protect.metadata import IssuerMetadata, protected_resource, to_bytes
+from stytch_mcp.protect.policy import AccessRules
 from stytch_mcp.protect.reasons import Reason, Refused
 from stytch_mcp.protect.remote import Unavailable
 from stytch_mcp.protect.subjects import workos_api
@@ -149,6 +150,14 @@ async def test_the_audience_and_kind_of_one_issuer_are_not_those_of_the_other(
     assert await outcome(judge, token(idp, aud=PROJECT_ID)) is reasons.WRONG_AUDIENCE
     assert await outcome(judge, issuer.token(aud=AUDIENCE)) is reasons.WRONG_AUDIENCE
     assert await outcome(judge, issuer.token(client_id="app-1")) is reasons.WRONG_TOKEN_KIND
+
+
+async def test_only_stytch_says_who_is_in_its_organizations(idp: FakeIssuer) -> None:
+    """ALLOWED_ORGANIZATIONS names Stytch's: the same claim in another issuer's token counts for nothing."""
+    claim = {"https://stytch.com/organization": {"organization_id": "organization-live-1"}}
+    found = await outcome(judge_of(idp), token(idp, **claim))
+    assert isinstance(found, Principal)
+    assert not AccessRules(organizations=frozenset({"organization-live-1"})).admits_subject(found)
 
 
 async def test_one_issuer_being_down_does_not_touch_the_other(issuer: FakeIssuer, idp: FakeIssuer) -> None:

@@ -35,6 +35,7 @@ LOG = [
     line("tool_call", "user-live-3", "2026-11-01T00:30:00.000+02:00"),
     # Not people, or not let in.
     line("tool_call", "token:ci", "2026-11-03T08:00:00.000+00:00"),
+    line("tool_call", "e367.access", "2026-11-03T08:00:00.000+00:00", client_id="e367.access"),
     line("refusal", "user-live-9", "2026-11-03T08:00:00.000+00:00", reason="not_allowed"),
     line("refusal", None, "2026-11-03T08:00:00.000+00:00", reason="wrong_code"),
     # What else is in a log.

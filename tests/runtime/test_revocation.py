@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -100,6 +101,35 @@ async def test_who_connects_again_is_not_kept_out(issuer: FakeIssuer, checked: R
     forward(issuer, 10)
     await checked.check(principal(issuer))
     assert issuer.requests[PATH] == 2
+
+
+async def test_who_connects_again_within_the_same_second_is_not_kept_out(
+    issuer: FakeIssuer, checked: Revocation
+) -> None:
+    """`iat` counts whole seconds, our clock does not."""
+    apps, who = Apps(issuer), principal(issuer)
+    issuer.now.forward(0.5)
+    apps.connected = False
+    await refused(checked, who)
+    apps.connected = True
+    await checked.check(replace(who, claims={"iat": int(issuer.now())}))
+
+
+async def test_an_answer_is_as_old_as_its_question(issuer: FakeIssuer, checked: Revocation) -> None:
+    """Stytch looks, the answer takes its time, the person disconnects meanwhile: N + 2 s count from there."""
+    apps, who = Apps(issuer), principal(issuer)
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        answer = apps.answer(request)
+        apps.connected = False
+        forward(issuer, 4.5)
+        return answer
+
+    issuer.answers[PATH] = slow
+    await checked.check(who)
+    issuer.answers[PATH] = apps.answer
+    forward(issuer, SECONDS - 4)
+    await refused(checked, who)
 
 
 async def test_while_stytch_is_down_the_last_answer_holds(issuer: FakeIssuer, checked: Revocation) -> None:

@@ -281,6 +281,8 @@ async def test_a_name_cannot_hide_or_reorder_what_stands_beside_it(here: World) 
         ("redirect_uri", "/callback"),
         ("redirect_uri", "https://claude.ai@evil.example/"),
         ("redirect_uri", "https://evil.example\\@claude.ai/"),
+        ("redirect_uri", "https://%63laude.ai/"),
+        ("redirect_uri", "https://%31%32%37.0.0.1/callback"),
         ("redirect_uri", "https://claude.ai/#fragment"),
         ("redirect_uri", "https://claude.ai/ x"),
         ("redirect_uri", "https:///x"),

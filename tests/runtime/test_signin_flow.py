@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -582,6 +583,15 @@ async def test_a_call_that_does_not_end_is_given_up(here: World, monkeypatch: py
     await here.stytch.delete("/_test/faults")
 
 
+@pytest.mark.parametrize("body", ["null", "[]", "3", '"x"', "{}"])
+async def test_an_answer_that_is_no_object_is_no_answer(here: World, body: str) -> None:
+    ada = here.person()
+    await ada.connect()
+    await fault(here, "/v1/users/search", status=200, body=body, content_type="application/json")
+    await ada.submit(email=ADA, kind="email-code")
+    assert ada.page.status_code == 503
+
+
 async def test_a_stytch_that_is_not_there_is_down(here: World) -> None:
     away = await here.replica(stytch_domain="http://127.0.0.1:9")
     ada = here.person(away)
@@ -751,6 +761,21 @@ async def test_since_when_stays_and_may_be_unknown(here: World) -> None:
     await ada.allow()
     user = next(user for user in here.project.users.values() if user.email and user.email.address == ADA)
     assert list(user.trusted_metadata[calls.CONNECTED_SINCE]) == [here.client_id]
+
+
+async def test_who_allows_again_is_connected_since_then(here: World) -> None:
+    ada = here.person()
+    await ada.connect()
+    await ada.log_in()
+    await ada.allow()
+    await ada.get("/oauth/connections")
+    await ada.submit(app=here.client_id)
+    here.now.forward(2 * 86400)
+    await ada.connect()
+    await ada.log_in()
+    await ada.allow()
+    await ada.get("/oauth/connections")
+    assert f"Since {datetime.fromtimestamp(here.now(), UTC).date().isoformat()}" in ada.text
 
 
 async def test_connections_after_the_session_ended(here: World) -> None:

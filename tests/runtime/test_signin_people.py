@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import statistics
 from typing import Any
 
@@ -13,7 +14,7 @@ from stytch_mcp.protect.policy import AccessRules
 from stytch_mcp.settings import Settings
 from stytch_mcp.signin.limits import MOST_KEYS, Limit, Once, Tries, client_address
 from stytch_mcp.signin.people import MOST_SENDS, People, TooOften
-from stytch_mcp.signin.stytch import Down, TooMany
+from stytch_mcp.signin.stytch import Down, Rejected, TooMany
 from tests.fake_issuer import Clock
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ class SlowStytch:
         self.clock = clock
         self.chance = chance
         self.sent: list[str] = []
-        self.failing: type[Down] | None = None
+        self.failing: type[Down] | Rejected | None = None
 
     def work(self, seconds: float) -> None:
         self.clock.forward(seconds * self.chance.lognormvariate(0, 0.4))
@@ -123,6 +124,22 @@ async def test_recent_failures_are_shared(failure: type[Down]) -> None:
     for address in ("ada@example.com", "eve@example.org"):
         with pytest.raises(failure):
             await took(them, clock, address)
+
+
+@pytest.mark.parametrize("kind", ["invalid_email", "inactive_email"])
+async def test_an_admitted_address_that_stytch_sends_nothing_to_does_not_tell_either(kind: str) -> None:
+    """Or else `a..b@example.com` would tell whether the domain is admitted."""
+    clock, chance = Clock(1000.0), random.Random(1)
+    stytch = SlowStytch(clock, chance)
+    stytch.failing = Rejected(400, kind)
+    them = people(stytch, clock, chance)
+    for address in ("a..b@example.com", "a..b@example.org"):
+        login, _ = await them.send("email-code", address, None, url="", verifier="", challenge="")
+        assert re.fullmatch(r"email-test-[0-9a-f-]{36}", login.method_id)
+    assert len({seconds for seconds, _ in them._recent}) == 1, "it took its time"
+    stytch.failing = Rejected(400, "no_match_for_provided_magic_link_url")
+    with pytest.raises(Down):
+        await took(them, clock, "ada@example.com")
 
 
 async def test_limits_do_not_tell_either() -> None:

@@ -159,6 +159,7 @@ def main() -> None:
         answer = ANSWERS[prompt]
         shown = json.dumps(answer, ensure_ascii=not answer.isprintable())
         print(f"  {prompt:{width}}  {shown}: {problem}", file=sys.stderr)
+    print("Nothing was created. What cookiecutter says below, with a traceback, means just that.", file=sys.stderr)
     sys.exit(1)
 
 

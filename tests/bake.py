@@ -65,7 +65,7 @@ def bake_defaults(output: Path, **answers: str) -> Path:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-    return output / NAME
+    return output / answers.get("mcp_name", NAME)
 
 
 def file_count(folder: Path) -> int:

@@ -3,16 +3,17 @@
 As a command (`make example`): bakes it again and keeps what is the owner's.
 """
 
+import contextlib
 import fnmatch
 import json
+import os
 import re
 import shutil
 import tempfile
 import tomllib
 from pathlib import Path
 
-from bake import ROOT, copy_template, project_files, user_config
-from cookiecutter.main import cookiecutter
+from bake import ROOT, bake_defaults, project_files
 
 EXAMPLE = Path("examples", "coda-mcp")
 ANSWERS = Path("examples", "coda-mcp.json")
@@ -25,15 +26,8 @@ TOOLS = re.compile(rb"(?m)^tools = \[.*?\]$")
 
 def bake_example(scratch: Path) -> Path:
     """Bake with the example's answers below `scratch` and return the folder."""
-    folder = cookiecutter(
-        str(copy_template(scratch / "template")),
-        no_input=True,
-        extra_context=json.loads((ROOT / ANSWERS).read_text(encoding="utf-8")),
-        output_dir=str(scratch / "baked"),
-        config_file=str(user_config(scratch)),
-        accept_hooks=False,  # they only talk here
-    )
-    return Path(folder)
+    answers = json.loads((ROOT / ANSWERS).read_text(encoding="utf-8"))
+    return bake_defaults(scratch / "baked", **{name: str(answer) for name, answer in answers.items()})
 
 
 def owned(folder: Path) -> list[str]:
@@ -74,6 +68,8 @@ def main() -> None:
         fresh = templates_part(baked)
         for file in examples_part(owned(baked)).keys() - fresh.keys():
             (target / file).unlink()
+            with contextlib.suppress(OSError):  # not empty
+                os.removedirs((target / file).parent)
             print(f"deleted {EXAMPLE / file}")
         for file, content in sorted(fresh.items()):
             path = target / file

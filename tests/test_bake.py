@@ -54,7 +54,9 @@ def test_migrate_is_there_when_it_was_asked_for(bake: Bake, run: Run, python: st
     for asked in (True, False):
         folder = bake(workos_migration=asked)
         paths = f"{folder / 'src'}:{folder / 'kit'}"
-        assert (folder / "kit" / "stytch_mcp_kit" / "migrate").is_dir() is asked
+        migrate = folder / "kit" / "stytch_mcp_kit" / "migrate"
+        assert migrate.is_dir() is asked
+        (migrate / "__pycache__").mkdir(parents=True, exist_ok=True)  # as Python leaves it where files are taken away
         assert (
             "export-users" in run(python, "-m", "notes_mcp", "migrate", cwd=folder, code=2, PYTHONPATH=paths)
         ) is asked

@@ -135,7 +135,7 @@ def test_all_bad_answers_are_reported_at_once(
         public_url="http://weather.example.com",
         upstream_url="https://api.example.com/v1/",
     )
-    assert lines[:6] == [
+    assert lines[:7] == [
         "5 answers cannot be used:",
         f'  mcp_name      "weather mcp": {NAME_RULE}',
         '  title         "": empty, give at least one word',
@@ -143,6 +143,7 @@ def test_all_bad_answers_are_reported_at_once(
         f'  public_url    "http://weather.example.com": {HTTPS_RULE}',
         f'  upstream_url  "https://api.example.com/v1/": {ORIGIN_RULE} https://api.example.com; '
         "no path, query or user name",
+        "Nothing was created. What cookiecutter says below, with a traceback, means just that.",
     ]
 
 

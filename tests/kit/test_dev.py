@@ -155,6 +155,25 @@ def test_the_panel_names_everything_a_person_needs(start: Start) -> None:
     assert "claude mcp add --transport http some http://127.0.0.1:" in panel
 
 
+def test_the_command_is_printed_as_it_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`make dev` runs in a shell that does not have the server's environment on its PATH."""
+    programs = tmp_path / "some" / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
+    monkeypatch.setenv("PATH", os.defpath)
+    monkeypatch.chdir(tmp_path / "some")
+    assert dev.typed("some-mcp") == "some-mcp"  # not installed: `python -m some_mcp`
+    (programs / "some-mcp").touch(0o755)
+    assert dev.typed("some-mcp") == str(Path(".venv", "bin", "some-mcp"))
+    monkeypatch.chdir(programs.parent)
+    assert dev.typed("some-mcp") == str(Path("bin", "some-mcp"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert dev.typed("some-mcp") == str(programs / "some-mcp")
+    monkeypatch.setenv("PATH", str(programs))
+    assert dev.typed("some-mcp") == "some-mcp"
+
+
 def test_without_auto_approve_the_page_is_the_servers(start: Start) -> None:
     process = start("0", "--json")
     urls = ready(process)

@@ -52,7 +52,8 @@ def test_a_token_that_exists_is_hashed_and_not_shown() -> None:
 BAD_TOKENS = {
     "no value": (["hash", "ci"], "", "no token on standard input"),
     "blank inside": (["hash", "ci"], "two words", "a bearer token has only letters"),
-    "bad name": (["new", "a|b"], "", "an entry is name|sha256|scopes"),
+    "bad name": (["new", "my laptop"], "", "a name has up to 64 letters"),
+    "bar in it": (["new", "a|b"], "", "an entry is name|sha256|scopes"),
     "bad scope": (["new", "ci", "--scopes", 'no"quote'], "", "is not a scope"),
     "bad date": (["new", "ci", "--until", "tomorrow"], "", "is not a date like"),
     "past": (["new", "ci", "--until", "2001-01-01"], "", "2001-01-01 is past"),

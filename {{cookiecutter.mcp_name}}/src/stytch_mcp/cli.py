@@ -278,6 +278,7 @@ class Migrate(click.Group):
 if importlib.util.find_spec("stytch_mcp_kit") is not None:
     cli.add_command(dev)
     cli.add_command(check)
-    if importlib.util.find_spec("stytch_mcp_kit.migrate") is not None:
+    _migrate = importlib.util.find_spec("stytch_mcp_kit.migrate")
+    if _migrate is not None and _migrate.origin is not None:  # not only a folder that was left
         help_ = "Move the users of Stytch to WorkOS: each keeps the principal they had."
         cli.add_command(Migrate("migrate", help=help_))

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -274,6 +275,14 @@ def line(plan: Plan) -> str:
     return json.dumps(urls)
 
 
+def typed(name: str) -> str:
+    """What to type for the server's command: its name where the shell would find it, else its path."""
+    beside = Path(sys.executable).with_name(name)
+    if shutil.which(name) or not beside.exists():
+        return name
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
+
+
 def panel(plan: Plan) -> str:
     name, mcp_url = plan.server.name, f"{plan.public_url}/mcp"
     email = DEFAULT_USERS[0].email
@@ -291,7 +300,7 @@ def panel(plan: Plan) -> str:
         ("", f"npx @modelcontextprotocol/inspector --cli {mcp_url} --transport http --method tools/list"),
     ]
     if importlib.util.find_spec("stytch_mcp_kit.check"):
-        commands.append(("Check", f"{name} check {mcp_url}"))
+        commands.append(("Check", f"{typed(name)} check {mcp_url}"))
     commands.append(("Stop", "Ctrl-C"))
     lines = [f"{label:<{width}}{value}" for label, value in rows]
     return "\n".join(["", *lines, "", *(f"{label:<10}{command}" for label, command in commands), ""])

@@ -41,8 +41,10 @@ class BearerToken:
     def parse(cls, entry: str) -> BearerToken:
         """From `name|sha256hex|scope scope|YYYY-MM-DD`, the date optional. Raises ValueError with words."""
         name, digest, scopes, until = [*(part.strip() for part in entry.split("|")), "", "", ""][:4]
-        if entry.count("|") not in (2, 3) or not _NAME.fullmatch(name):
+        if entry.count("|") not in (2, 3):
             raise ValueError("an entry is name|sha256|scopes or name|sha256|scopes|YYYY-MM-DD")
+        if not _NAME.fullmatch(name):
+            raise ValueError("a name has up to 64 letters, digits and . _ -, a letter or digit first")
         if not _DIGEST.fullmatch(digest.lower()):
             # Without the name: where the parts are in the wrong order, that is the token.
             raise ValueError("the second part of an entry is the SHA-256 of the token, 64 hex digits, never the token")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -50,13 +51,13 @@ async def consent(visit: Visit) -> Response:
         if "none" in request.prompts:
             raise _silent("you have not allowed it yet")
         return _third(visit, session, request, asked, grantable)
-    return await _take(visit, session, request, asked, grantable)
+    return await _answer(visit, session, request, asked, grantable)
 
 
-async def _take(
+async def _answer(
     visit: Visit, session: Session, request: AuthorizationRequest, asked: Asked, grantable: list[str]
 ) -> Response:
-    """The person's decision. It counts for the question that was shown to this person, and for no other."""
+    """What the person said to the question that they saw; if it is another one now, they are asked anew."""
     decision = visit.form.get("decision")
     if decision == "allow" and grantable:
         if visit.form.get("question") != _question(session, asked, grantable):
@@ -113,7 +114,9 @@ async def _decide(
         visit.record("denial", subject=subject, client_id=asked.client_id)
     else:
         visit.record("consent", subject=subject, client_id=asked.client_id, scopes=grantable, decision=decision)
-        await _remember(visit, asked)
+        if asked.client_id not in asked.user.since:
+            day = datetime.fromtimestamp(visit.site.now(), UTC).date().isoformat()
+            await keep_note(visit.site.stytch.remember(asked.user, asked.client_id, day))
     if decision == "deny" and has_code:
         # Stytch answers the denial of what was allowed before with success.
         raise Stop(200, "Denied", f"{asked.client_name} gets no access from this request.", "You can close this page.")
@@ -131,13 +134,10 @@ def _back(visit: Visit, request: AuthorizationRequest, asked: Asked, answered: A
     )
 
 
-async def _remember(visit: Visit, asked: Asked) -> None:
-    """Since when: a convenience of the connections page, so a failure keeps nobody from connecting."""
-    if asked.client_id in asked.user.since:
-        return
-    day = datetime.fromtimestamp(visit.site.now(), UTC).date().isoformat()
+async def keep_note(note: Awaitable[None]) -> None:
+    """Since when: a convenience of the connections page, so a failure keeps nobody from anything."""
     try:
-        await visit.site.stytch.remember(asked.user, asked.client_id, day)
+        await note
     except (Down, Rejected) as failure:
         log.warning("not remembered", detail=str(failure))
 

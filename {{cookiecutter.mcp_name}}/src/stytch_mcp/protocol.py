@@ -31,9 +31,7 @@ from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.scopes import SECURITY_SCHEMES, ScopePolicy, needed
 
 # Where a credential of the caller may stand, its own or what Cloudflare adds: no tool may see or pass on one.
-CREDENTIALS = frozenset(
-    {b"authorization", b"cookie", ACCESS_ASSERTION, b"cf-access-client-secret", b"cf-access-token"}
-)
+CREDENTIALS = frozenset({b"authorization", b"cookie", ACCESS_ASSERTION, b"cf-access-client-secret", b"cf-access-token"})
 
 
 class Endpoint:

@@ -6,6 +6,7 @@ import gc
 import json
 import signal
 import socket
+from typing import Any
 
 import anyio
 import httpx
@@ -41,12 +42,8 @@ async def test_what_has_come_to_stay_is_not_walked_through_again(monkeypatch: py
 
 async def test_a_stream_of_events_ends_with_its_token(issuer: FakeIssuer) -> None:
     """Or whoever was disconnected would go on listening for as long as they like."""
-    settings = Settings(
-        public_url="https://notes.example.com",
-        stytch_domain=DOMAIN,
-        stytch_project_id=PROJECT_ID,
-        allowed_users="*",
-    )
+    values: dict[str, Any] = {"public_url": "https://notes.example.com", "allowed_users": "*"}
+    settings = Settings(**values, stytch_domain=DOMAIN, stytch_project_id=PROJECT_ID)
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
     params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
     body = {"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": params}
@@ -62,9 +59,7 @@ async def test_a_stream_of_events_ends_with_its_token(issuer: FakeIssuer) -> Non
     }
     app = create_app(settings, probe.SERVER, client=issuer.client, now=issuer.now, clock=issuer.clock)
     async with app.router.lifespan_context(app):
-        answer = await request(
-            app, "POST", "/mcp", headers=list(headers.items()), chunks=[json.dumps(body).encode()]
-        )
+        answer = await request(app, "POST", "/mcp", headers=list(headers.items()), chunks=[json.dumps(body).encode()])
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert b"subscriptions/acknowledged" in answer.body
 

@@ -35,9 +35,7 @@ from stytch_mcp.protect.scopes import SECURITY_SCHEMES, ScopePolicy, needed
 from stytch_mcp.protect.verifier import LEEWAY_SECONDS
 
 # Where a credential of the caller may stand, its own or what Cloudflare adds: no tool may see or pass on one.
-CREDENTIALS = frozenset(
-    {b"authorization", b"cookie", ACCESS_ASSERTION, b"cf-access-client-secret", b"cf-access-token"}
-)
+CREDENTIALS = frozenset({b"authorization", b"cookie", ACCESS_ASSERTION, b"cf-access-client-secret", b"cf-access-token"})
 
 
 class Endpoint:

@@ -12,6 +12,15 @@ from typing import Literal
 import structlog
 
 
+def _printable(_: object, __: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What a stranger sends (a claim of a token that nobody vouches for) must not command the terminal."""
+    return {name: _escaped(value) if isinstance(value, str) else value for name, value in entry.items()}
+
+
+def _escaped(text: str) -> str:
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
+
+
 def configure(log_format: Literal["json", "text"]) -> None:
     """Sends structlog and the standard library's loggers to stderr in one format."""
     shared: list[structlog.typing.Processor] = [
@@ -29,7 +38,10 @@ def configure(log_format: Literal["json", "text"]) -> None:
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if log_format == "json"
         else [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+            _printable,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ]
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -32,7 +32,9 @@ class Activity:
                 self.other += bool(line.strip())
                 continue
             subject = entry.get("subject")
-            if isinstance(subject, str) and _is_active(entry["audit"], subject):
+            # A service token of Cloudflare Access has one name for both.
+            is_service = subject == entry.get("client_id")
+            if isinstance(subject, str) and not is_service and _is_active(entry["audit"], subject):
                 self.months[month].add(subject)
 
 

@@ -59,8 +59,8 @@ class Issuer:
 
     `issuer` is compared byte by byte with the `iss` claim (RFC 9207 section 2.4, RFC 8414 section 3.3). `keys_url` is
     None where it is found by discovery. `flaw` tells what makes verified claims something else than an access token;
-    `subject`, `client_id`, `scopes_from` and `emails` read those without one. `grants_scopes` is false where clients
-    cannot get scopes of this server by asking for them.
+    `subject`, `client_id`, `scopes_from`, `emails` and `organization` read those without one. `grants_scopes` is false
+    where clients cannot get scopes of this server by asking for them.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Issuer:
     subject: Callable[[Claims], str] = _subject
     scopes_from: Callable[[Claims], frozenset[str]] = _granted
     emails: Callable[[Claims], frozenset[str]] = _verified_email
+    organization: Callable[[Claims], str | None] = lambda _: None
     grants_scopes: bool = True
     keys_url: str | None = None
     algorithms: tuple[str, ...] = ("RS256",)
@@ -99,7 +100,7 @@ class Issuer:
             issuer=self.issuer,
             scopes=self.scopes_from(claims),
             expires_at=claims["exp"],
-            organization=_organization(claims),
+            organization=self.organization(claims),
             emails=self.emails(claims),
             can_step_up=self.grants_scopes,
             claims=claims,
@@ -119,6 +120,7 @@ def stytch(domain: str, audience: str) -> Issuer:
         audiences=frozenset({audience}),
         flaw=_stytch_flaw,
         client_id=lambda claims: str(claims["client_id"]),
+        organization=_organization,
     )
 
 

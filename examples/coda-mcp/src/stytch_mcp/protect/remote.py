@@ -153,6 +153,8 @@ class Remembered(Generic[T]):
         return self._task
 
     async def _ask(self) -> None:
+        # An answer is as old as its question: the other server may have looked just after it came.
+        began = self._clock()
         try:
             answer = await self._fetch()
         except Unavailable as error:
@@ -160,4 +162,4 @@ class Remembered(Generic[T]):
             log.warning("unavailable", detail=str(error))
         else:
             self._failure = None
-            self._answer = (answer, self._clock())
+            self._answer = (answer, began)

@@ -68,8 +68,8 @@ class Revocation:
         while len(self._remembered) > REMEMBER_PAIRS:
             self._remembered.popitem(last=False)
         connected, since = await self._within_time(standing.get(), standing)
-        if not connected and principal.claims["iat"] >= since:
-            # The token is younger than the answer: the person has connected the application again.
+        if not connected and principal.claims["iat"] >= int(since):
+            # The token, which counts whole seconds, is younger than the answer: the person has connected it again.
             connected, _ = await self._within_time(self._anew(standing), standing)
         if not connected:
             raise Refused(

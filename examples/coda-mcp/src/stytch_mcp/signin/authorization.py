@@ -172,7 +172,7 @@ def _check_redirect(uri: str) -> None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         raise BadRequest("redirect_uri", "is not a URI.") from None
-    if not _URI.fullmatch(uri) or "@" in parts.netloc or parts.scheme in SCRIPTS:
+    if not _URI.fullmatch(uri) or set("@%") & set(parts.netloc) or parts.scheme in SCRIPTS:
         raise BadRequest("redirect_uri", "is not a URI that an application can receive answers at.")
     if parts.scheme in ("http", "https") and not host:
         raise BadRequest("redirect_uri", "has no host.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from stytch_mcp.signin.consent import mark_of, text_of
+from stytch_mcp.signin.consent import keep_note, mark_of, text_of
 from stytch_mcp.signin.cookies import Session
 from stytch_mcp.signin.login import log_out
 from stytch_mcp.signin.site import SAFE, Visit
@@ -70,6 +70,8 @@ async def _disconnect(visit: Visit, session: Session) -> Response:
     if wanted in [app.connected_app_id for app in await visit.site.stytch.connections(subject)]:
         await visit.site.stytch.disconnect(subject, wanted)
         visit.record("disconnect", subject=subject, client_id=wanted)
+        if wanted in user.since:
+            await keep_note(visit.site.stytch.forget(user, wanted))
     return visit.go(PATH)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -48,9 +50,18 @@ async def consent(visit: Visit) -> Response:
             return await _decide(visit, session, request, asked, grantable, "known")
         if "none" in request.prompts:
             raise _silent("you have not allowed it yet")
-        return _third(visit, transaction, request, asked, grantable)
+        return _third(visit, session, request, asked, grantable)
+    return await _answer(visit, session, request, asked, grantable)
+
+
+async def _answer(
+    visit: Visit, session: Session, request: AuthorizationRequest, asked: Asked, grantable: list[str]
+) -> Response:
+    """What the person said to the question that they saw; if it is another one now, they are asked anew."""
     decision = visit.form.get("decision")
     if decision == "allow" and grantable:
+        if visit.form.get("question") != _question(session, asked, grantable):
+            return _third(visit, session, request, asked, grantable)
         return await _decide(visit, session, request, asked, grantable, "allow")
     if decision == "deny":
         return await _decide(visit, session, request, asked, grantable, "deny")
@@ -103,7 +114,9 @@ async def _decide(
         visit.record("denial", subject=subject, client_id=asked.client_id)
     else:
         visit.record("consent", subject=subject, client_id=asked.client_id, scopes=grantable, decision=decision)
-        await _remember(visit, asked)
+        if asked.client_id not in asked.user.since:
+            day = datetime.fromtimestamp(visit.site.now(), UTC).date().isoformat()
+            await keep_note(visit.site.stytch.remember(asked.user, asked.client_id, day))
     if decision == "deny" and has_code:
         # Stytch answers the denial of what was allowed before with success.
         raise Stop(200, "Denied", f"{asked.client_name} gets no access from this request.", "You can close this page.")
@@ -121,19 +134,22 @@ def _back(visit: Visit, request: AuthorizationRequest, asked: Asked, answered: A
     )
 
 
-async def _remember(visit: Visit, asked: Asked) -> None:
-    """Since when: a convenience of the connections page, so a failure keeps nobody from connecting."""
-    if asked.client_id in asked.user.since:
-        return
-    day = datetime.fromtimestamp(visit.site.now(), UTC).date().isoformat()
+async def keep_note(note: Awaitable[None]) -> None:
+    """Since when: a convenience of the connections page, so a failure keeps nobody from anything."""
     try:
-        await visit.site.stytch.remember(asked.user, asked.client_id, day)
+        await note
     except (Down, Rejected) as failure:
         log.warning("not remembered", detail=str(failure))
 
 
+def _question(session: Session, asked: Asked, grantable: list[str]) -> str:
+    """Whom was asked what. Another log-in in another tab, or another role, makes it another question."""
+    seen = "\n".join([session.csrf, asked.client_id, asked.client_name, *grantable])
+    return hashlib.sha256(seen.encode()).hexdigest()
+
+
 def _third(
-    visit: Visit, transaction: Transaction, request: AuthorizationRequest, asked: Asked, grantable: list[str]
+    visit: Visit, session: Session, request: AuthorizationRequest, asked: Asked, grantable: list[str]
 ) -> Response:
     words = [
         {
@@ -146,7 +162,8 @@ def _third(
     ]
     return visit.site.render(
         "consent.html",
-        tx=transaction,
+        tx=visit.transaction,
+        question=_question(session, asked, grantable),
         client=asked.client_name,
         scopes=words,
         some=bool(grantable),

@@ -125,6 +125,7 @@ async def callback(visit: Visit) -> Response:
     try:
         logged_in = await visit.site.people.check_token(kind, token, begun[0][1].verifier, visit.origin)
     except Rejected:
+        visit.record("refusal", reason="wrong_token", method=begun[0][1].kind)
         raise Stop(
             400,
             "That log-in is over",

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
+import structlog
+
 from stytch_mcp.protect.policy import EVERYONE, AccessRules, fold
 from stytch_mcp.protect.remote import Clock
 from stytch_mcp.signin.cookies import Login
@@ -30,6 +32,8 @@ LEARNING = 0.2
 MOST_LATE = 0.05
 
 Outcome = tuple[float, type[Down] | None]
+
+log = structlog.get_logger("stytch_mcp.signin")
 
 
 class TooOften(Exception):
@@ -105,7 +109,7 @@ class People:
                 else self._stytch.send_link(address, url, challenge)
             )
         else:
-            method_id = f"{self._id}{uuid4()}"
+            method_id = self._dummy_id()
             # Without any send to go by, another round trip like the one just made is the best guess.
             seconds, failure = self._choose(self._recent) if self._recent else (self._clock() - began, None)
             await self._pass(seconds)
@@ -142,6 +146,9 @@ class People:
         rules = self._rules
         return EVERYONE in rules.users or rules.admits_email([address]) or user_id in rules.users
 
+    def _dummy_id(self) -> str:
+        return f"{self._id}{uuid4()}"
+
     async def _pass(self, seconds: float) -> None:
         """Lets time pass. Timers are a little late, by about as much each time, so they are set that much earlier."""
         began = self._clock()
@@ -154,6 +161,11 @@ class People:
         try:
             method_id = await send
         except (Down, Rejected) as failure:
+            if isinstance(failure, Rejected) and failure.is_about_address:
+                # Only an address that is admitted gets so far: it must look like any other.
+                log.warning("not sent", error_type=failure.kind)
+                self._recent.append((self._clock() - began, None))
+                return self._dummy_id()
             kind = type(failure) if isinstance(failure, Down) else Down
             self._recent.append((self._clock() - began, kind))
             raise kind from None

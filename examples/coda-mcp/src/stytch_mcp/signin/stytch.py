@@ -48,6 +48,11 @@ class Rejected(Exception):
         """UNCONFIRMED: Stytch's error types for a session that ended, beyond session_not_found."""
         return "session" in self.kind
 
+    @property
+    def is_about_address(self) -> bool:
+        """UNCONFIRMED: Stytch's error types for an address that it sends nothing to."""
+        return self.kind in ("invalid_email", "inactive_email")
+
 
 @dataclass(frozen=True)
 class User:
@@ -104,7 +109,8 @@ class Stytch:
                 sdk = await asyncio.to_thread(importlib.import_module, "stytch")
                 aiohttp = importlib.import_module("aiohttp")
                 self._error = importlib.import_module("stytch.core.response_base").StytchError
-                self._failures = (OSError, TimeoutError, ValueError, aiohttp.ClientError)
+                # TypeError: what the SDK makes of JSON that is no object.
+                self._failures = (OSError, TimeoutError, ValueError, TypeError, aiohttp.ClientError)
                 self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
                 # Only `environment` takes http, which exists on loopback alone.
                 secure = self._domain.startswith("https://")
@@ -226,12 +232,16 @@ class Stytch:
 
     async def remember(self, user: User, client_id: str, day: str) -> None:
         """Writes down, in the user's trusted metadata, since when they have allowed an application: Stytch does not."""
-        known = {name: value for name, value in user.since.items() if name != client_id}
-        newest = dict([*known.items(), (client_id, user.since.get(client_id, day))][-MOST_SINCE:])
+        await self._write_down(user, dict([*_without(user, client_id), (client_id, day)][-MOST_SINCE:]))
+
+    async def forget(self, user: User, client_id: str) -> None:
+        """Since when counts anew, should they allow it again."""
+        await self._write_down(user, dict(_without(user, client_id)))
+
+    async def _write_down(self, user: User, since: dict[str, str]) -> None:
+        metadata = {CONNECTED_SINCE: since}
         await self._call(
-            lambda client: client.users.update_async(
-                user_id=user.principal.subject, trusted_metadata={CONNECTED_SINCE: newest}
-            )
+            lambda client: client.users.update_async(user_id=user.principal.subject, trusted_metadata=metadata)
         )
 
     async def _call(self, make: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -260,6 +270,10 @@ class Stytch:
         days = since.items() if isinstance(since, dict) else ()
         texts = {name: day for name, day in days if isinstance(day, str)}
         return User(principal, verified[0] if verified else user.user_id, texts)
+
+
+def _without(user: User, client_id: str) -> list[tuple[str, str]]:
+    return [(name, day) for name, day in user.since.items() if name != client_id]
 
 
 def shown(name: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import signal
 import socket
+from typing import Any
 
 import anyio
 import httpx
@@ -12,6 +14,12 @@ import pytest
 import uvicorn
 
 from stytch_mcp import serving
+from stytch_mcp.app import create_app
+from stytch_mcp.protect.verifier import LEEWAY_SECONDS
+from stytch_mcp.settings import Settings
+from tests import probe
+from tests.asgi import request
+from tests.fake_issuer import DOMAIN, PROJECT_ID, FakeIssuer
 from tests.servers import STATIC_TOKEN, probe_server
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +38,30 @@ async def test_what_has_come_to_stay_is_not_walked_through_again(monkeypatch: py
         assert gc.get_freeze_count() > 10_000
     finally:
         gc.unfreeze()
+
+
+async def test_a_stream_of_events_ends_with_its_token(issuer: FakeIssuer) -> None:
+    """Or whoever was disconnected would go on listening for as long as they like."""
+    values: dict[str, Any] = {"public_url": "https://notes.example.com", "allowed_users": "*"}
+    settings = Settings(**values, stytch_domain=DOMAIN, stytch_project_id=PROJECT_ID)
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
+    body = {"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": params}
+    # A hundredth of a second before its end, leeway included.
+    issuer.now.seconds += 0.99
+    token = issuer.token(exp=int(issuer.now()) + 1 - LEEWAY_SECONDS)
+    headers = {
+        "authorization": f"Bearer {token}",
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "subscriptions/listen",
+    }
+    app = create_app(settings, probe.SERVER, client=issuer.client, now=issuer.now, clock=issuer.clock)
+    async with app.router.lifespan_context(app):
+        answer = await request(app, "POST", "/mcp", headers=list(headers.items()), chunks=[json.dumps(body).encode()])
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert b"subscriptions/acknowledged" in answer.body
 
 
 @pytest.mark.e2e

@@ -165,6 +165,17 @@ async def test_cookies_of_two_transactions_cannot_be_swapped(here: World, ada: P
     assert (await ada.get(f"/oauth/consent/{first}")).status_code == 400
 
 
+async def test_head_decides_nothing(here: World, ada: Person) -> None:
+    """A program that looks at addresses before the person does must not use up the answer."""
+    await ada.allow()
+    path = (await ada.http.get(f"/oauth/authorize?{ada.query()}")).headers["location"]
+    before = here.asked(SUBMIT)
+    looked = await ada.http.head(path)
+    assert (looked.status_code, looked.content, here.asked(SUBMIT)) == (200, b"", before)
+    assert (await ada.get(path)).status_code == 200
+    assert ada.code
+
+
 async def test_forged_and_old_cookies_are_nothing(here: World) -> None:
     person = here.person()
     await person.connect()

@@ -6,6 +6,8 @@ long: progress arrives, no proxy gives up, and closing the stream cancels the to
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,7 +30,9 @@ from starlette.types import Receive, Scope, Send
 from stytch_mcp import audit
 from stytch_mcp.protect.gate import ACCESS_ASSERTION, MESSAGE, PRINCIPAL
 from stytch_mcp.protect.issuers import Principal
+from stytch_mcp.protect.remote import Clock
 from stytch_mcp.protect.scopes import SECURITY_SCHEMES, ScopePolicy, needed
+from stytch_mcp.protect.verifier import LEEWAY_SECONDS
 
 # Where a credential of the caller may stand, its own or what Cloudflare adds: no tool may see or pass on one.
 CREDENTIALS = frozenset({b"authorization", b"cookie", ACCESS_ASSERTION, b"cf-access-client-secret", b"cf-access-token"})
@@ -40,7 +44,8 @@ class Endpoint:
     _json: StreamableHTTPSessionManager
     _stream: StreamableHTTPSessionManager
 
-    def __init__(self, *, resource: str, scopes: ScopePolicy, max_body_bytes: int) -> None:
+    def __init__(self, *, resource: str, scopes: ScopePolicy, max_body_bytes: int, now: Clock = time.time) -> None:
+        self._now = now
         self._resource = resource
         self._scopes = scopes
         self._max_body_bytes = max_body_bytes
@@ -75,7 +80,9 @@ class Endpoint:
         if scope[MESSAGE].get("method") != "subscriptions/listen":
             await self._dispatch(scope, receive, send)
             return
-        with anyio.CancelScope() as stream:
+        # It could stay open for ever; whoever listens on comes again, and is judged again.
+        ends = math.inf if principal.expires_at is None else principal.expires_at + LEEWAY_SECONDS - self._now()
+        with anyio.CancelScope(deadline=anyio.current_time() + ends) as stream:
             self._listening.add(stream)
             try:
                 await self._dispatch(scope, receive, send)

@@ -101,7 +101,7 @@ def create_app(
     if metrics is not None:
         authenticate = metrics.counting(authenticate)
         assertion = metrics.counting(assertion) if assertion is not None else None
-    endpoint = Endpoint(resource=settings.mcp_url, scopes=scopes, max_body_bytes=settings.max_body_bytes)
+    endpoint = Endpoint(resource=settings.mcp_url, scopes=scopes, max_body_bytes=settings.max_body_bytes, now=now)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

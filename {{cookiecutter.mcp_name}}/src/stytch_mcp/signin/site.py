@@ -110,6 +110,9 @@ class Site:
         """A Starlette endpoint that answers every failure with a page."""
 
         async def endpoint(request: Request) -> Response:
+            if request.method == "HEAD":
+                # It asks for nothing to happen (RFC 9110 section 9.2.1), and our GET may hand in a decision.
+                return Response(headers=HEADERS, media_type="text/html")
             visit = Visit(self, request)
             try:
                 if request.method not in SAFE:

@@ -295,7 +295,7 @@ async def test_every_way_in_is_counted_and_written_down_and_stytch_is_not_asked(
 ) -> None:
     """With all that belongs to OAuth still in the settings: the page, and the question who is connected."""
     caplog.set_level(logging.INFO, "stytch_mcp.audit")
-    kept = {"signin_secret": "s" * 32, "stytch_revocation_seconds": 1, "auth_issuers": "workos,stytch"}
+    kept: dict[str, Any] = {"signin_secret": "s" * 32, "stytch_revocation_seconds": 1, "auth_issuers": "workos,stytch"}
     async with started(access, metrics_port=9090, workos_domain="https://a.authkit.app", **kept) as app:
         for header in ((ASSERTION, person(access)), (ASSERTION, service(access)), bearer(STATIC)):
             assert (await call(app, header, tool="token_seen")).status == 200

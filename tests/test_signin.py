@@ -410,9 +410,11 @@ def test_it_works_without_javascript_and_by_keyboard(meet: Meet, dev: Dev) -> No
     ada = meet(java_script_enabled=False)
     ada.connect()
     keys = ada.page.keyboard
+    ada.page.locator("input[name=email]:focus").wait_for()
     keys.type(ada.address)
     keys.press("Enter")
     ada.page.wait_for_url("**/oauth/sent/*")
+    ada.page.locator("input[name=code]:focus").wait_for()
     keys.type(dev.mailed(ada.address)["code"])
     keys.press("Enter")
     ada.page.wait_for_url("**/oauth/consent/*")

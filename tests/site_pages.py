@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import hooks
 from bake import ROOT
 from bs4 import BeautifulSoup
+from mkdocs.config import load_config
 
 DOCS = ROOT / "docs"
 GENERATED = "Made by `make generate`"
@@ -38,6 +40,12 @@ def sources() -> list[Path]:
 def is_generated(page: Path) -> bool:
     """Whether a page is made by a generator."""
     return GENERATED in page.read_text(encoding="utf-8")
+
+
+@cache
+def in_full(page: Path) -> str:
+    """A page with its snippets in place, as a reader has it before it becomes HTML."""
+    return hooks.resolved(page.read_text(encoding="utf-8"), load_config(str(ROOT / "mkdocs.yml")))
 
 
 @cache

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from bake import ROOT, project_files
 from conftest import needed
+from repository import repository as address_of_the_repository
+from repository import short
 from site_blocks import Reader, blocks, same, steps
-from site_pages import DOCS, sources
+from site_pages import DOCS, in_full, sources
 
-ADDRESS = "https://github.com/OWNER/cookiecutter-stytch-mcp"
 STORIES = {
     "home": ["index.md"],
     "another api": ["how-to/another-api.md"],
@@ -26,6 +27,16 @@ INSPECTOR = ROOT / "build" / "inspector" / "node_modules" / ".bin"
 def test_every_page_with_runnable_blocks_is_followed() -> None:
     marked = {str(page.relative_to(DOCS)) for page in sources() if list(blocks(page.read_text(encoding="utf-8")))}
     assert marked == {page for story in STORIES.values() for page in story}
+
+
+def test_what_a_reader_types_names_the_repository() -> None:
+    typed = {
+        page: [command for block in blocks(in_full(DOCS / page)) for command, _ in steps(block.text)]
+        for page in ("index.md", "tutorial/first-server.md", "how-to/another-api.md")
+    }
+    assert address_of_the_repository() in typed["index.md"][0]
+    for page in ("tutorial/first-server.md", "how-to/another-api.md"):
+        assert f"cookiecutter {short(address_of_the_repository())} --no-input" in typed[page][0]
 
 
 @pytest.mark.parametrize(
@@ -72,12 +83,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environment(tmp_path: Path, repository: Path) -> dict[str, str]:
     """A reader's: an empty home, the commands that the pages name, and the repository where they say it is."""
-    home, commands = tmp_path / "home", tmp_path / "commands"
+    home, commands, address = tmp_path / "home", tmp_path / "commands", address_of_the_repository()
     home.mkdir()
     commands.mkdir()
     (commands / "cookiecutter").symlink_to(Path(sys.executable).with_name("cookiecutter"))
     (home / ".gitconfig").write_text(
-        f'[url "{repository}"]\n    insteadOf = {ADDRESS}.git\n    insteadOf = {ADDRESS}\n[safe]\n    directory = *\n'
+        f'[url "{repository}"]\n    insteadOf = {address}.git\n    insteadOf = {address}\n[safe]\n    directory = *\n'
     )
     npx = commands / "npx"
     npx.write_text(f'#!/bin/sh\nshift\nPATH={INSPECTOR} exec {INSPECTOR}/node {INSPECTOR}/mcp-inspector "$@"\n')
@@ -125,4 +136,4 @@ def test_a_reader_who_follows_the_pages_sees_what_they_show(
     folder.mkdir()
     with Reader(folder, environment, free_ports()) as reader:
         for page in STORIES[story]:
-            assert reader.follow(DOCS / page) > 0
+            assert reader.follow(in_full(DOCS / page)) > 0

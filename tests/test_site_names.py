@@ -145,6 +145,22 @@ def test_troubleshooting_says_what_to_do_about_every_reason(names: dict[str, Any
     assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(names["reasons"])
 
 
+CHECK_OR_NONE = re.compile(r"(?:\[[A-Z]{2}-\d\d\]\((?:\.\./reference/)?checks\.md#[a-z]{2}-\d\d\).*|none\b.* .+)")
+
+
+@pytest.mark.parametrize("page", ["troubleshooting/stytch-errors.md", "reference/reason-codes.md"])
+def test_each_row_links_its_check_or_says_why_none_sees_it(page: str, names: dict[str, Any]) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*) \|$", text, re.MULTILINE)
+    assert len(rows) >= 24
+    for row in rows:
+        last = row.split(" | ")[-1]
+        assert CHECK_OR_NONE.fullmatch(last), row
+        for title, anchor in re.findall(r"\[(\S+)\]\(\S*checks\.md#(\S+?)\)", last):
+            assert title.lower() == anchor
+            assert title in names["checks"]
+
+
 def test_the_tests_of_names_find_what_does_not_exist() -> None:
     assert LIKE_A_SETTING.findall("set `STYTCH_DOMAINS`, ALLOWED_* and mcp_name") == ["STYTCH_DOMAINS", "ALLOWED_*"]
     assert LIKE_A_COMMAND.findall("`notes-mcp token new X --until 2027`")[0][0] == " token new"

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import hooks
 from bake import ROOT
 from bs4 import BeautifulSoup
 from mkdocs.config import load_config
+
+import hooks
 
 DOCS = ROOT / "docs"
 GENERATED = "Made by `make generate`"

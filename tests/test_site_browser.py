@@ -178,7 +178,7 @@ PRINTED = """() => {
     const cells = [...document.querySelectorAll("article td, article th")];
     return {
         boxes: cells.filter(each => seen(each) && each.textContent.trim() === "\u2610").length,
-        around: [...document.querySelectorAll(".md-header, .md-tabs, .md-footer, .md-sidebar, .md-top, .headerlink")]
+        around: [...document.querySelectorAll(".md-header, .md-tabs, .md-footer, .md-sidebar, .md-top, .md-clipboard, .headerlink")]
             .filter(seen).map(each => each.className),
         cut: [...document.querySelectorAll("article :is(p, li, td, th, h1, h2, h3, pre, table)")]
             .filter(each => seen(each) && (each.getBoundingClientRect().right > page + 1
@@ -190,7 +190,7 @@ PRINTED = """() => {
 }"""
 
 
-def test_the_checklist_can_be_printed(site: Path, address: str, browser: Browser) -> None:
+def test_the_checklist_can_be_printed(address: str, browser: Browser) -> None:
     """On paper: every box, nothing of the screen around it, and no text that runs out of the page."""
     source = (DOCS / "testing-checklist.md").read_text(encoding="utf-8")
     with browser.new_context(viewport=PAPER, reduced_motion="reduce") as context:

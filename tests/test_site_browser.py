@@ -171,15 +171,16 @@ def test_search_answers_ten_questions_on_the_first_result_page(address: str, bro
     assert not visit.wrong
 
 
-PAPER = {"width": 718, "height": 1047}  # A4 at 96 dots an inch, less margins of 10 mm
+PAPER = (718, 1047)  # A4 at 96 dots an inch, less margins of 10 mm
 PRINTED = """() => {
     const seen = each => each.getClientRects().length > 0;
     const page = document.documentElement.clientWidth;
     const cells = [...document.querySelectorAll("article td, article th")];
     return {
         boxes: cells.filter(each => seen(each) && each.textContent.trim() === "\u2610").length,
-        around: [...document.querySelectorAll(".md-header, .md-tabs, .md-footer, .md-sidebar, .md-top, .md-clipboard, .headerlink")]
-            .filter(seen).map(each => each.className),
+        around: [...document.querySelectorAll(
+            ".md-header, .md-tabs, .md-footer, .md-sidebar, .md-top, .md-clipboard, .headerlink"
+        )].filter(seen).map(each => each.className),
         cut: [...document.querySelectorAll("article :is(p, li, td, th, h1, h2, h3, pre, table)")]
             .filter(each => seen(each) && (each.getBoundingClientRect().right > page + 1
                 || (each.tagName !== "TABLE" && each.scrollWidth > each.clientWidth + 1
@@ -193,7 +194,8 @@ PRINTED = """() => {
 def test_the_checklist_can_be_printed(address: str, browser: Browser) -> None:
     """On paper: every box, nothing of the screen around it, and no text that runs out of the page."""
     source = (DOCS / "testing-checklist.md").read_text(encoding="utf-8")
-    with browser.new_context(viewport=PAPER, reduced_motion="reduce") as context:
+    wide, high = PAPER
+    with browser.new_context(viewport={"width": wide, "height": high}, reduced_motion="reduce") as context:
         visit = Visit(context, address)
         visit.page.goto(f"{address}testing-checklist/", wait_until="load")
         visit.page.emulate_media(media="print")

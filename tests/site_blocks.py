@@ -25,10 +25,10 @@ from types import TracebackType
 from typing import Self
 
 from bake import ROOT, project_files
+from repository import repository as address_of_the_repository
 
 BLOCK = re.compile(r"^( *)```\{([^}\n]*)\}\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+)"')
-ADDRESS = "https://github.com/OWNER/cookiecutter-stytch-mcp"
 PROMPT = "$ "
 ELLIPSIS = "..."
 END = "end-of-command"
@@ -118,10 +118,10 @@ class Reader:
         self._stop()
         self._shell.communicate("exit\n")
 
-    def follow(self, page: Path) -> int:
-        """Do all that a page says; how many blocks that was."""
+    def follow(self, page: str) -> int:
+        """Do all that a page says, its snippets in place; how many blocks that was."""
         count = 0
-        for block in blocks(page.read_text(encoding="utf-8"), self.mark):
+        for block in blocks(page, self.mark):
             count += 1
             self.do(block)
         return count
@@ -216,8 +216,9 @@ def clone(folder: Path) -> Path:
 
 def github(home: Path, repository: Path) -> None:
     """Let git find a repository at the address that the pages name."""
+    address = address_of_the_repository()
     (home / ".gitconfig").write_text(
-        f'[url "{repository}"]\n    insteadOf = {ADDRESS}.git\n    insteadOf = {ADDRESS}\n[safe]\n    directory = *\n'
+        f'[url "{repository}"]\n    insteadOf = {address}.git\n    insteadOf = {address}\n[safe]\n    directory = *\n'
     )
 
 

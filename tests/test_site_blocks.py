@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from bake import ROOT
 from conftest import needed
+from repository import repository as address_of_the_repository
+from repository import short
 from site_blocks import Reader, blocks, clone, free_ports, github, same, steps
-from site_pages import DOCS, sources
+from site_pages import DOCS, in_full, sources
 
 STORIES = {
     "home": ["index.md"],
@@ -21,6 +23,16 @@ INSPECTOR = ROOT / "build" / "inspector" / "node_modules" / ".bin"
 def test_every_page_with_runnable_blocks_is_followed() -> None:
     marked = {str(page.relative_to(DOCS)) for page in sources() if list(blocks(page.read_text(encoding="utf-8")))}
     assert marked == {page for story in STORIES.values() for page in story}
+
+
+def test_what_a_reader_types_names_the_repository() -> None:
+    typed = {
+        page: [command for block in blocks(in_full(DOCS / page)) for command, _ in steps(block.text)]
+        for page in ("index.md", "tutorial/first-server.md", "how-to/another-api.md")
+    }
+    assert address_of_the_repository() in typed["index.md"][0]
+    for page in ("tutorial/first-server.md", "how-to/another-api.md"):
+        assert f"cookiecutter {short(address_of_the_repository())} --no-input" in typed[page][0]
 
 
 @pytest.mark.parametrize(
@@ -96,4 +108,4 @@ def test_a_reader_who_follows_the_pages_sees_what_they_show(
     folder.mkdir()
     with Reader(folder, environment, free_ports()) as reader:
         for page in STORIES[story]:
-            assert reader.follow(DOCS / page) > 0
+            assert reader.follow(in_full(DOCS / page)) > 0

@@ -17,11 +17,11 @@ import pytest
 from bake import ROOT, TEMPLATE, copy_template
 from conftest import Cookies
 from site_blocks import BLOCK, TITLE, Reader, blocks, clone, free_ports, github, steps
-from site_pages import DOCS, sources
+from site_pages import DOCS, in_full, sources
 
 PUBLIC = "https://notes-mcp.example.com"
 READY = ["notes-mcp is protected and ready ..."]
-REHEARSED = [page for page in sources() if list(blocks(page.read_text(encoding="utf-8"), "rehearsed"))]
+REHEARSED = [page for page in sources() if list(blocks(in_full(page), "rehearsed"))]
 UPDATE = DOCS / "how-to" / "update.md"
 # What somebody has filled in who follows the fourth lesson, with the slip that it shows.
 FILLED_IN = {
@@ -105,13 +105,13 @@ def reader(tmp_path: Path, server: Path) -> Iterator[Reader]:
 @pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in REHEARSED if page != UPDATE], ids=lambda page: page.stem)
 def test_a_rehearsal_shows_what_the_page_shows(page: Path, reader: Reader) -> None:
-    text = page.read_text(encoding="utf-8")
+    text = in_full(page)
     if "curl" in text or "notes-mcp check" in text:
         reader.start(f"notes-mcp dev --auto-approve --port {reader.port}", READY)
     if "notes-mcp serve" in text:
         for name, value in FILLED_IN.items():
             reader.give(name, value)
-    assert reader.follow(page) > 0
+    assert reader.follow(text) > 0
 
 
 @pytest.mark.long
@@ -140,7 +140,7 @@ def test_an_update_changes_the_runtime_and_leaves_the_owners_files(tmp_path: Pat
 
     git(mine, "init")
     commit(mine)
-    link, check, update = blocks(UPDATE.read_text(encoding="utf-8"), "rehearsed")
+    link, check, update = blocks(in_full(UPDATE), "rehearsed")
     with Reader(mine, environment, 0, mark="rehearsed") as reader:
         reader.do(link)
         commit(mine)
@@ -157,7 +157,7 @@ def test_an_update_changes_the_runtime_and_leaves_the_owners_files(tmp_path: Pat
 def by_hand() -> Iterator[tuple[str, str, str]]:
     """Every block that no test runs: its page, its language, its lines."""
     for page in sources():
-        for _, head, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for _, head, text in BLOCK.findall(in_full(page)):
             if ".by-hand" in TITLE.sub("", head):
                 yield page.stem, head.split()[0], text
 

@@ -56,7 +56,7 @@ def checklist() -> str:
         "```",
         "For a server that was not made from this template the same command stands alone:",
         "```{ .console .by-hand }\n"
-        "$ uvx --from 'git+https://github.com/OWNER/cookiecutter-stytch-mcp#subdirectory=examples/coda-mcp/kit' \\\n"
+        '--8<-- "sitetools/repository.txt:check"\n'
         "    mcp-check https://mcp.example.com/mcp\n"
         "```",
         table(

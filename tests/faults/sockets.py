@@ -38,6 +38,10 @@ class Server:
         descriptors = Path(f"/proc/{self.child.pid}/fd").iterdir()
         return sum(_link(descriptor).startswith("socket:") for descriptor in descriptors)
 
+    def is_alone(self) -> bool:
+        """Whether nobody is connected: one socket listens, two belong to the event loop."""
+        return self.sockets() <= 3
+
     def memory(self) -> int:
         """Resident, in KiB."""
         lines = Path(f"/proc/{self.child.pid}/status").read_text().splitlines()

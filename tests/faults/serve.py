@@ -1,4 +1,4 @@
-"""The server of tests/probe.py, with the bounds of a connection that a test chooses: python -m tests.faults.serve serve.
+"""The server of tests/probe.py, with the bounds that a test chooses: python -m tests.faults.serve serve.
 
 BOUND_SECONDS in the environment is how long a request may take to arrive, and an answer to be taken.
 """

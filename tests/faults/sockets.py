@@ -77,7 +77,8 @@ class Server:
 @contextmanager
 def served(bound_seconds: float = 3600.0, **environment: str) -> Iterator[Server]:
     """The server of tests/probe.py; see serve.py for the bound."""
-    with probe_server(module="tests.faults.serve", BOUND_SECONDS=str(bound_seconds), **environment) as (url, child):
+    environment["BOUND_SECONDS"] = str(bound_seconds)
+    with probe_server(False, "tests.faults.serve", **environment) as (url, child):
         yield Server(url, child)
 
 

@@ -44,7 +44,10 @@ def test_a_full_disk_stops_no_answer_and_is_told_afterwards(patient: Server, fig
     said = [json.loads(line) for line in lines]
     told = [line["detail"] for line in said if line.get("event") == "log"]
     figure(f"{REFUSED} lines with a full disk", f"answered all; then {told}, {len(said)} lines, each whole")
-    assert told == [f"{REFUSED} lines could not be written, or only late", "10 lines could not be written, or only late"]
+    assert told == [
+        f"{REFUSED} lines could not be written, or only late",
+        "10 lines could not be written, or only late",
+    ]
     assert [line["audit"] for line in said if "audit" in line] == ["tool_call"]
 
 

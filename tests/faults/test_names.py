@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -53,11 +53,11 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
 
 
 @pytest.fixture
-async def issuer() -> AsyncIterator[FakeIssuer]:
+def issuer() -> FakeIssuer:
     """One that is asked over the network, at a name that does not resolve."""
     issuer = FakeIssuer(NOWHERE)
     issuer.client = httpx.AsyncClient(trust_env=False)
-    yield issuer
+    return issuer
 
 
 async def test_a_name_that_does_not_resolve_is_503(issuer: FakeIssuer) -> None:

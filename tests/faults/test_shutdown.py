@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.test_streams import Line, post
 from tests.faults.conftest import Figure
-from tests.faults.sockets import HANGING_SECONDS, served
+from tests.faults.sockets import HANGING_SECONDS, served, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
 
@@ -33,9 +33,10 @@ async def test_every_call_under_way_is_answered(figure: Figure) -> None:
     answers: list[httpx.Response] = []
     with served() as server:
         limits = httpx.Limits(max_connections=UNDER_WAY)
-        async with Line().listening() as line, httpx.AsyncClient(
-            timeout=HANGING_SECONDS, limits=limits, trust_env=False
-        ) as http:
+        async with (
+            Line().listening() as line,
+            httpx.AsyncClient(timeout=HANGING_SECONDS, limits=limits, trust_env=False) as http,
+        ):
 
             async def call(number: int) -> None:
                 token = f"token-{number}" if number % 2 else None
@@ -46,8 +47,7 @@ async def test_every_call_under_way_is_answered(figure: Figure) -> None:
                     tasks.start_soon(call, number)
                 tools = [await line.opened() for _ in range(UNDER_WAY)]
                 server.child.send_signal(signal.SIGTERM)
-                while listens(server.port):
-                    await anyio.sleep(0)
+                await anyio.to_thread.run_sync(until, lambda: not listens(server.port), "it goes on to listen")
                 assert not answers
                 for tool in tools:
                     await tool.send(b"end")

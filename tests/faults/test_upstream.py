@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -90,10 +90,8 @@ async def api(does: list[Does], asked: list[None]) -> AsyncIterator[int]:
     async def meet(stream: anyio.abc.SocketStream) -> None:
         asked.append(None)
         async with stream:
-            try:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
                 await does[-1](stream)
-            except (anyio.BrokenResourceError, anyio.EndOfStream):
-                pass
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with listener, anyio.create_task_group() as tasks:

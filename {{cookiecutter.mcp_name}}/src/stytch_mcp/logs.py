@@ -15,7 +15,7 @@ log = structlog.get_logger("stytch_mcp.logs")
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes to stderr. When that cannot be written (a full disk), the server goes on, and says so as soon as it can."""
+    """Writes to stderr. When that fails (a full disk), the server goes on, and says so as soon as it can."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -28,7 +28,7 @@ class Handler(logging.StreamHandler[TextIO]):
             log.error("log", detail=f"{before} lines could not be written, or only late")
         self._failed += before if self._failed else 0
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name in the standard library
         if isinstance(sys.exc_info()[1], OSError):
             self._failed += 1  # the standard library would try to write a traceback there as well
         else:

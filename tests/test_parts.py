@@ -14,7 +14,13 @@ from bake import ROOT
 from conftest import Bake, Run
 
 # The answers that bring a part along.
-PARTS: dict[str, dict[str, bool]] = {"runtime": {}, "kit": {}, "check": {}, "faults": {}, "migrate": {"workos_migration": True}}
+PARTS: dict[str, dict[str, bool]] = {
+    "runtime": {},
+    "kit": {},
+    "check": {},
+    "faults": {},
+    "migrate": {"workos_migration": True},
+}
 
 
 @pytest.fixture

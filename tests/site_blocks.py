@@ -17,8 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bake import ROOT
+
 BLOCK = re.compile(r"^( *)```\{([^}\n]*)\}\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+)"')
+SNIPPET = re.compile(r'^ *--8<-- "([^"]+)"$', re.MULTILINE)
 PROMPT = "$ "
 ELLIPSIS = "..."
 END = "end-of-command"
@@ -41,7 +44,8 @@ def blocks(page: str) -> Iterator[Block]:
         if "runnable" in classes:
             title = TITLE.search(head)
             plain = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
-            yield Block(classes, title[1] if title else "", plain)
+            whole = SNIPPET.sub(lambda file: (ROOT / file[1]).read_text(encoding="utf-8").rstrip("\n"), plain)
+            yield Block(classes, title[1] if title else "", whole)
 
 
 def steps(text: str) -> Iterator[tuple[str, list[str]]]:

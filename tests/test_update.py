@@ -184,7 +184,7 @@ def update(folder: Path, template: Path, run: Run) -> None:
         template,
         cwd=folder,
     )
-    assert templates(folder, patterns) == templates(fresh / NAME, patterns)
+    assert templates(folder, patterns) == templates(folder.parent / "fresh" / NAME, patterns)
 
 
 @pytest.mark.long
@@ -263,7 +263,7 @@ def test_what_plain_cookiecutter_made_is_linked_and_updated(
         pytest.skip(str(reason))
     run = run_git
     python = sys.executable
-    run(python, "-m", "cookiecutter", "--no-input", "--checkout", commit, template_repository, cwd=tmp_path)
+    run(python, "-m", "cookiecutter", "--no-input", "--checkout", commit, template_repository.as_uri(), cwd=tmp_path)
     folder = tmp_path / NAME
     run("git", "init", "--quiet", cwd=folder)
     commit_all(folder, run)

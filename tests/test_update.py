@@ -263,7 +263,16 @@ def test_what_plain_cookiecutter_made_is_linked_and_updated(
         pytest.skip(str(reason))
     run = run_git
     python = sys.executable
-    run(python, "-m", "cookiecutter", "--no-input", "--checkout", commit, template_repository.as_uri(), cwd=tmp_path)
+    run(
+        python,
+        "-m",
+        "cookiecutter",
+        "--no-input",
+        "--checkout",
+        commit,
+        f"git+{template_repository.as_uri()}",
+        cwd=tmp_path,
+    )
     folder = tmp_path / NAME
     run("git", "init", "--quiet", cwd=folder)
     commit_all(folder, run)

@@ -26,7 +26,7 @@ REASONS = {
     "kit/stytch_mcp_kit/check/areas/resource.py": ONE_AREA,
     "kit/stytch_mcp_kit/check/areas/tokens.py": ONE_AREA,
     "kit/stytch_mcp_kit/check/areas/tools.py": ONE_AREA,
-    "kit/stytch_mcp_kit/check/probe.py": "one client: every kind of request of a check shares its connection and limits",
+    "kit/stytch_mcp_kit/check/probe.py": "one client: every request of a check shares its connection and limits",
     "kit/stytch_mcp_kit/check/walk.py": "one cache: what a hop found is asked for by later hops, in one class",
     "kit/stytch_mcp_kit/dev.py": "starting, watching and stopping three servers is one life, told in order",
     "kit/stytch_mcp_kit/local/member_login.py": "the member's half of a log-in, beside login.py, endpoint by endpoint",

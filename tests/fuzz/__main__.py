@@ -17,7 +17,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -36,7 +36,8 @@ THOUSAND = 1000
 LATEST = 200
 MOST_LEFT_BEHIND = 1.0
 # Hypothesis takes some milliseconds to draw an input, atheris some microseconds.
-SHARE = {"hypothesis": 0.02, "atheris": 1.0}
+SHARE = {"hypothesis": 0.01, "atheris": 1.0}
+LEAST = 300
 
 
 @dataclass
@@ -111,6 +112,7 @@ def with_hypothesis(subject: Subject, judge: Judge, outcome: Outcome, inputs: in
         drawn()
     except Enough:
         pass
+
     def quiet(octets: bytes) -> None:
         with suppress(Exception):  # was noted when it came first
             judge(octets)
@@ -175,7 +177,11 @@ def shown(outcomes: Sequence[Outcome], console: Console) -> None:
     for each in outcomes:
         cost = ("", "", "")
         if each.fuzzer == "hypothesis":
-            cost = (f"{each.left_behind:.2f}", f"{each.slowest * 1000:.1f} ms", f"{each.factor:.1f}" if each.factor else "")
+            cost = (
+                f"{each.left_behind:.2f}",
+                f"{each.slowest * 1000:.1f} ms",
+                f"{each.factor:.1f}" if each.factor else "",
+            )
         figures = (f"{each.inputs:,}", f"{each.seconds:.0f}", *cost, str(len(each.findings)))
         table.add_row(each.subject, each.fuzzer, *figures)
     inputs, seconds = sum(each.inputs for each in outcomes), sum(each.seconds for each in outcomes)
@@ -214,16 +220,18 @@ def main(
     if "atheris" in fuzzers and importlib.util.find_spec("atheris") is None:
         console.print("Without atheris, which is not installed here: Hypothesis alone.")
         fuzzers.remove("atheris")
+    order = [(each.name, by) for each in chosen for by in fuzzers]
+    wanted = {each.name: each.inputs * THOUSAND for each in chosen}
     with ThreadPoolExecutor(jobs) as pool:
         going = [
-            pool.submit(start, each.name, by, inputs or int(each.inputs * THOUSAND * SHARE[by]))
-            for by in fuzzers
-            for each in chosen
+            pool.submit(start, name, by, inputs or max(LEAST, int(wanted[name] * SHARE[by]))) for name, by in order
         ]
-        outcomes = []
-        for one in going:
-            outcomes.append(one.result())
-            console.print(f"{len(outcomes)} of {len(going)}: {outcomes[-1].subject}, {outcomes[-1].inputs:,} inputs")
+        outcomes: list[Outcome] = []
+        for one in as_completed(going):
+            outcomes.append(done := one.result())
+            so_far = f"{done.inputs:,} inputs in {done.seconds:.0f} s, {len(done.findings)} findings"
+            console.print(f"{len(outcomes)} of {len(going)}: {done.subject}, {done.fuzzer}: {so_far}")
+    outcomes.sort(key=lambda each: order.index((each.subject, each.fuzzer)))
     shown(outcomes, console)
     sys.exit(any(each.findings for each in outcomes))
 

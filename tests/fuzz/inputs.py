@@ -119,9 +119,7 @@ def quoted(parameters: st.SearchStrategy[list[tuple[bytes, bytes]]]) -> st.Searc
 
 
 @st.composite
-def pairs_like(
-    draw: st.DrawFn, good: dict[bytes, bytes], others: tuple[bytes, ...] = ()
-) -> list[tuple[bytes, bytes]]:
+def pairs_like(draw: st.DrawFn, good: dict[bytes, bytes], others: tuple[bytes, ...] = ()) -> list[tuple[bytes, bytes]]:
     """The pairs of a good form or header set, some of them missing, wrong, doubled or new."""
     pairs = list(good.items())
     for _ in range(draw(st.integers(0, 4))):

@@ -14,6 +14,7 @@ from unittest import mock
 from urllib.parse import unquote
 
 import httpx
+
 from stytch_mcp.app import create_app
 from stytch_mcp.health import Health
 from stytch_mcp.protect import issuers
@@ -32,15 +33,10 @@ from tests.fuzz import signin
 from tests.fuzz.good import MESSAGES
 from tests.fuzz.inputs import dumped, lines, octets
 from tests.fuzz.server import (
-    ACCESS_DOMAIN,
-    AUD_TAG,
     HOST,
     OIDC_ISSUER,
-    PUBLIC_URL,
     SERVER,
-    SIGNIN_SECRET,
     STATIC_TOKEN,
-    WORKOS_DOMAIN,
     Request,
     good_token,
     issuer,
@@ -60,6 +56,7 @@ HEADERS = {
 }
 # What httptools, in front of the application, lets through (RFC 9110 section 5).
 NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+CREDENTIALS = (b"authorization", b"cookie", b"cf-access-jwt-assertion")
 CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -68,7 +65,8 @@ def headers_of(octets_: bytes, words: Mapping[bytes, bytes]) -> list[tuple[bytes
     pairs = []
     for line in octets_.split(b"\n"):
         name, _, value = line.partition(b":")
-        for word, meant in words.items():
+        # Nowhere else: whoever sends a token as the name of a host has told it to the log themselves.
+        for word, meant in words.items() if name.strip().lower() in CREDENTIALS else ():
             value = value.replace(word, meant)
         pairs.append((name.strip().lower(), CONTROLS.sub(b"", value).strip()))
     return [pair for pair in pairs if NAME.fullmatch(pair[0])]

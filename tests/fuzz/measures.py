@@ -37,13 +37,17 @@ def left_behind(judge: Judge, inputs: Sequence[bytes]) -> float:
 
 
 def slowest(subject: Subject, judge: Judge) -> tuple[float, float]:
-    """Of the inputs that are as large as can be: the most seconds, and how many times a quarter of it takes."""
+    """Of the inputs that are as large as can be: the most seconds, and how time grows from a quarter of them.
+
+    The gentler of the two doublings counts, twice: the garbage collector makes a step somewhere, a square has steps
+    everywhere.
+    """
     seconds, factor = 0.0, 0.0
     for grown in subject.growing:
-        small, large = (_seconds(judge, grown(size)) for size in (subject.largest // 4, subject.largest))
+        small, middle, large = (_seconds(judge, grown(subject.largest // part)) for part in (4, 2, 1))
         seconds = max(seconds, large)
         if large > COUNTS_FROM_SECONDS:
-            factor = max(factor, large / small)
+            factor = max(factor, min(middle / small, large / middle) ** 2)
     return seconds, factor
 
 

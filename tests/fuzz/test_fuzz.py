@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.fuzz.subject import Subject
 from tests.fuzz.subjects import ALL
 
-EXAMPLES = 150
+EXAMPLES = 60
 
 
 @pytest.mark.parametrize("subject", ALL, ids=lambda subject: subject.name)

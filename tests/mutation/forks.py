@@ -11,7 +11,6 @@ import signal
 import sys
 from pathlib import Path
 
-import hypothesis  # noqa: F401
 import jwt  # noqa: F401
 import mcp.server  # noqa: F401
 import pydantic_settings  # noqa: F401
@@ -21,7 +20,21 @@ import structlog  # noqa: F401
 
 # Bounds a mutant that never ends, nothing else.
 HANGING_SECONDS = 300
-OPTIONS = ["-x", "-q", "-p", "no:xdist", "-p", "no:cov", "-m", "not hypothesis", "-k", "not deep_json"]
+# pytest would rewrite the asserts of plugins, which are imported already.
+OPTIONS = [
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+    "-x",
+    "-q",
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:cov",
+    "-m",
+    "not hypothesis",
+    "-k",
+    "not deep_json",
+]
 
 
 def exit_code(path: Path, text: str, tests: str) -> int:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import report
 from figures import show
@@ -44,11 +44,23 @@ def main(names: list[str], *, record: bool) -> None:
             show(console, SUBJECTS[name], importlib.import_module(name).figures())
 
 
-def keep(name: str, found: object) -> None:
+def keep(name: str, found: dict[str, Any]) -> None:
     """Puts one subject into results.json, in place of what was known of it."""
     known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    text = json.dumps({**known, name: found}, indent=1, sort_keys=True)
-    RESULTS.write_text(text + "\n", encoding="utf-8")
+    RESULTS.write_text(rows_in_lines({**known, name: found}), encoding="utf-8")
+
+
+def rows_in_lines(known: dict[str, Any]) -> str:
+    """JSON with a line for each row, so that a change can be read."""
+    subjects = []
+    for name, found in sorted(known.items()):
+        parts = []
+        for what, value in found.items():
+            rows = isinstance(value, list) and value and isinstance(value[0], dict)
+            text = "[\n" + ",\n".join(f"   {json.dumps(row)}" for row in value) + "\n  ]" if rows else json.dumps(value)
+            parts.append(f"  {json.dumps(what)}: {text}")
+        subjects.append(f" {json.dumps(name)}: {{\n" + ",\n".join(parts) + "\n }")
+    return "{\n" + ",\n".join(subjects) + "\n}\n"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 import statistics
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 import calls
 import fake_issuer
+from latency import percentile
 from load import Load, load
 from processes import HERE, Server, issuing, process, settings, wait_for
 
@@ -141,8 +141,3 @@ def _round(rows: dict[str, dict[str, Any]], servers: dict[str, Server], loads: d
 def _note(row: dict[str, Any], **values: float) -> None:
     for what, value in values.items():
         row[what].append(float(f"{value:.4g}"))
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The smallest value that so many of all do not exceed."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

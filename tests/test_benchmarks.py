@@ -1,4 +1,4 @@
-"""The harness of the benchmarks works."""
+"""The harness of the benchmarks works, and what the site shows is what was recorded."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ BENCHMARKS = ROOT / "benchmarks"
 FASTMCP = ROOT / "build" / "foreign" / "bin" / "python"
 NODE = ROOT / "build" / "inspector" / "node_modules" / ".bin" / "node"
 TYPESCRIPT = ROOT / "build" / "typescript" / "installed"
+PLOT = ROOT / "docs" / "assets" / "performance.svg"
 TINY = "import json, peers; print(json.dumps(peers.measure(peers.TINY)))"
 
 
@@ -71,3 +72,11 @@ def test_the_ninety_ninth_of_a_hundred_is_the_percentile() -> None:
 
     assert latency.percentile([float(each) for each in range(100, 0, -1)], 0.99) == 99
     assert latency.percentile([7.0], 0.5) == 7
+
+
+def test_the_plot_is_what_was_recorded() -> None:
+    import plot  # noqa: PLC0415
+
+    recorded = json.loads((BENCHMARKS / "results.json").read_text(encoding="utf-8"))["peers"]
+    assert PLOT.read_text(encoding="utf-8") == plot.svg(recorded)
+    assert "http" not in plot.svg(recorded).replace("http://www.w3.org/2000/svg", "")

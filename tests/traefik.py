@@ -180,7 +180,8 @@ def status(url: str) -> int:
         with urllib.request.urlopen(url) as answer:  # noqa: S310 - http, on loopback
             return int(answer.status)
     except urllib.error.HTTPError as error:
-        return error.code
+        with error:
+            return error.code
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:

@@ -66,12 +66,14 @@ async def build(_: Settings) -> AsyncIterator[MCPServer]:  # noqa: C901 - one sm
         return to
 
     @server.tool()
-    async def hold(port: int, ctx: Context) -> str:
-        """Reports one step, then does what the test says over a connection: end the line, and the call ends."""
-        await ctx.report_progress(1, 2)
+    async def hold(port: int, ctx: Context, wait: bool = False) -> str:
+        """Reports one step (with `wait`: when the test says so over a connection) and ends when that line does."""
         async with await anyio.connect_tcp("127.0.0.1", port) as test:
             try:
                 await test.send(b"here")
+                if wait:
+                    await test.receive()
+                await ctx.report_progress(1, 2)
                 await test.receive()
             except anyio.get_cancelled_exc_class():
                 with anyio.CancelScope(shield=True):

@@ -27,7 +27,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test example generate lint lock bench docs site clean
+.PHONY: help demo test example generate pictures lint lock bench docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -79,6 +79,9 @@ site: $(DOCS) $(DIAGRAMS) ## the site as it is published, in build/site
 
 generate: $(DEV) ## the pages that are made from the code
 	$(BIN)/python sitetools/generate.py
+
+pictures: $(DEV) ## the pictures in docs/, which the browser test takes of the sign-in page
+	PICTURES=take $(BIN)/python -m pytest -q tests/test_signin.py -k pictures
 
 clean: ## what the commands above made
 	rm -rf $(VENV) $(BUILD) docs/assets/vendor

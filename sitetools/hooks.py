@@ -1,36 +1,21 @@
 """Hooks of MkDocs: the repository's address, diagrams only where there are some, llms.txt and llms-full.txt."""
 
 import re
-import tomllib
 from html import unescape
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import markdown
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
+from repository import UNKNOWN_OWNER, pages_address, repository
 
-ROOT = Path(__file__).resolve().parents[1]
-UNKNOWN_OWNER = "OWNER"
 MERMAID = re.compile(r'<script src="[^"]*mermaid\.tiny\.js"></script>\s*')
 NAMELESS = 'data-md-component="search" role="dialog"'
 SNIPPET = re.compile(r"^\s*(-+8<-+)", re.MULTILINE)
 
 _pages: list[tuple[Page, str]] = []
-
-
-def repository() -> str:
-    """The address of the repository, from pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project["urls"]["Repository"])
-
-
-def pages_address(address: str) -> str:
-    """Where GitHub Pages serves the site of a repository."""
-    _, owner, name = urlsplit(address).path.split("/")
-    return f"https://{owner.lower()}.github.io/{name}/"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -47,7 +32,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_page_markdown(markdown: str, /, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
     """Remembers a page as text, with its snippets in place."""
-    _pages.append((page, _resolved(markdown, config)))
+    _pages.append((page, resolved(markdown, config)))
     return markdown
 
 
@@ -85,7 +70,8 @@ def on_post_build(config: MkDocsConfig) -> None:
     (site / "llms-full.txt").write_text(text + "\n", encoding="utf-8")
 
 
-def _resolved(text: str, config: MkDocsConfig) -> str:
+def resolved(text: str, config: MkDocsConfig) -> str:
+    """A page with its snippets in place."""
     if not SNIPPET.search(text):
         return text
     name = "pymdownx.snippets"

@@ -2,20 +2,30 @@
 
     ```{ .console .runnable }            lines with `$ ` are commands, the others what they print
     ```{ .console .runnable .stays }     the same for one command that runs until the next of these
+    ```{ .console .runnable .fails }     the same for commands that end with an error
     ```{ .python .runnable title="x" }   a file: written to x
+
+Blocks that are `.rehearsed` in place of `.runnable` are run against stand-ins for what the page is about.
 
 In what is printed, `...` stands for any part of a line, and on a line of its own for any lines.
 """
 
 import os
 import re
+import shlex
+import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from bake import ROOT, project_files
+from repository import repository as address_of_the_repository
 
 BLOCK = re.compile(r"^( *)```\{([^}\n]*)\}\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+)"')
@@ -34,11 +44,11 @@ class Block:
     text: str
 
 
-def blocks(page: str) -> Iterator[Block]:
-    """The runnable blocks of a page, in order."""
+def blocks(page: str, mark: str = "runnable") -> Iterator[Block]:
+    """The blocks of a page that are marked so, in order."""
     for indent, head, text in BLOCK.findall(page):
         classes = frozenset(re.findall(r"\.([\w-]+)", TITLE.sub("", head)))
-        if "runnable" in classes:
+        if mark in classes:
             title = TITLE.search(head)
             plain = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
             yield Block(classes, title[1] if title else "", plain)
@@ -77,11 +87,16 @@ def same(lines: list[str], printed: str) -> bool:
 
 @dataclass
 class Reader:
-    """Somebody who follows a page in a folder. `port`: the first of the four that stand for 8000 to 8003."""
+    """Somebody who follows a page in a folder. `port`: the first of the four that stand for 8000 to 8003.
+
+    `mark`: which blocks to follow; `public`: an origin that stands for the first port too.
+    """
 
     folder: Path
     environment: dict[str, str]
     port: int
+    mark: str = "runnable"
+    public: str = ""
     staying: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -103,25 +118,36 @@ class Reader:
         self._stop()
         self._shell.communicate("exit\n")
 
-    def follow(self, page: Path) -> int:
-        """Do all that a page says; how many blocks that was."""
+    def follow(self, page: str) -> int:
+        """Do all that a page says, its snippets in place; how many blocks that was."""
         count = 0
-        for block in blocks(page.read_text(encoding="utf-8")):
+        for block in blocks(page, self.mark):
             count += 1
-            if block.title:
-                file = self._here() / block.title
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(block.text, encoding="utf-8")
-                continue
-            for command, shown in steps(block.text):
-                if "stays" in block.classes:
-                    self._start(self._moved(command), [self._moved(line) for line in shown])
-                else:
-                    self._run(self._moved(command), [self._moved(line) for line in shown])
+            self.do(block)
         return count
+
+    def do(self, block: Block) -> None:
+        """Write the file that a block is, or run its commands."""
+        if block.title:
+            file = self._here() / block.title
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text, encoding="utf-8")
+            return
+        for command, shown in steps(block.text):
+            lines = [self._moved(line) for line in shown]
+            if "stays" in block.classes:
+                self.start(self._moved(command), lines)
+            else:
+                self._run(self._moved(command), lines, fails="fails" in block.classes)
+
+    def give(self, name: str, value: str) -> None:
+        """Set a variable for what comes."""
+        self._ask(f"export {name}={shlex.quote(value)}")
 
     def _moved(self, text: str) -> str:
         """The ports of the page."""
+        if self.public:
+            text = text.replace(self.public, f"http://127.0.0.1:{self.port}")
         for port in PAGE_PORTS:
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{self.port + port - PAGE_PORTS[0]}")
         return text
@@ -142,9 +168,9 @@ class Reader:
             printed.append(line)
         raise AssertionError(f"the shell ended in: {command}")
 
-    def _run(self, command: str, shown: list[str]) -> None:
+    def _run(self, command: str, shown: list[str], *, fails: bool) -> None:
         printed, code = self._ask(command)
-        assert code == 0, f"$ {command}\nexited with {code}\n{printed}"
+        assert (code != 0) == fails, f"$ {command}\nexited with {code}\n{printed}"
         assert same(shown, printed), f"$ {command}\nprinted\n{printed}\nand the page says\n" + "\n".join(shown)
 
     def _stop(self) -> None:
@@ -153,7 +179,8 @@ class Reader:
             os.killpg(process.pid, signal.SIGTERM)
             process.communicate()
 
-    def _start(self, command: str, shown: list[str]) -> None:
+    def start(self, command: str, shown: list[str]) -> None:
+        """Start what runs until the next of its kind, and wait until it has printed what is shown."""
         self._stop()
         process = subprocess.Popen(
             ["bash", "-c", command],
@@ -174,3 +201,37 @@ class Reader:
             if wanted.fullmatch(printed):
                 return
         raise AssertionError(f"$ {command}\nended, having printed\n{printed}\nand the page says\n" + "\n".join(shown))
+
+
+def clone(folder: Path) -> Path:
+    """The project, as a repository in `folder`."""
+    for file in project_files():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, folder / file)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    return folder
+
+
+def github(home: Path, repository: Path) -> None:
+    """Let git find a repository at the address that the pages name."""
+    address = address_of_the_repository()
+    (home / ".gitconfig").write_text(
+        f'[url "{repository}"]\n    insteadOf = {address}.git\n    insteadOf = {address}\n[safe]\n    directory = *\n'
+    )
+
+
+def free_ports() -> int:
+    """The first of four ports in a row that nobody has."""
+    while True:
+        with ExitStack() as stack:
+            first = stack.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                for each in range(port + 1, port + 4):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", each))
+            except (OSError, OverflowError):
+                continue
+            return port

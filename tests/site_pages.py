@@ -10,6 +10,9 @@ from pathlib import Path
 
 from bake import ROOT
 from bs4 import BeautifulSoup
+from mkdocs.config import load_config
+
+import hooks
 
 DOCS = ROOT / "docs"
 GENERATED = "Made by `make generate`"
@@ -38,6 +41,12 @@ def sources() -> list[Path]:
 def is_generated(page: Path) -> bool:
     """Whether a page is made by a generator."""
     return GENERATED in page.read_text(encoding="utf-8")
+
+
+@cache
+def in_full(page: Path) -> str:
+    """A page with its snippets in place, as a reader has it before it becomes HTML."""
+    return hooks.resolved(page.read_text(encoding="utf-8"), load_config(str(ROOT / "mkdocs.yml")))
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from bake import ROOT
 from conftest import Run
+from generators.reason_codes import SENT_BY, SENT_BY_NONE
 
 EXAMPLE = ROOT / "examples" / "coda-mcp"
 SERVERS = ["default", *([EXAMPLE.name] if EXAMPLE.is_dir() else [])]
@@ -94,6 +95,70 @@ def test_a_generated_server_passes_everything(folder: Path, mode: str) -> None:
     assert len(checks) >= 60
     expected = ELSEWHERE | (SIMPLE if mode == "simple" else set())
     assert {name for name, status in checks.items() if status != "holds"} == expected
+
+
+# Runs the checks one after the other, and prints which refusals each of them met.
+WATCH = """if True:
+    import json, sys
+
+    import anyio
+    import httpx
+
+    from stytch_mcp.protect.reasons import ALL
+    from stytch_mcp_kit.check import clients, runner
+    from stytch_mcp_kit.check.areas import CHECKS
+
+    codes = {(each.status, each.description): each.code for each in ALL}
+    met = {}
+    now = []
+
+    class Watching(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request):
+            answer = await super().handle_async_request(request)
+            if answer.status_code < 400:
+                return answer
+            body = b"".join([piece async for piece in answer.stream])
+            await answer.aclose()
+            try:
+                said = json.loads(body)["error_description"]
+            except (ValueError, KeyError, TypeError):
+                said = ""
+            now.append(codes.get((answer.status_code, said)))
+            return httpx.Response(answer.status_code, headers=answer.headers.raw, stream=httpx.ByteStream(body))
+
+    async def in_turn(walk, options, on_result):
+        results = []
+        for check in CHECKS:
+            now.clear()
+            results.append(await runner.outcome(walk, check))
+            met[check.id] = [code for code in now if code]
+        return results
+
+    runner.run_checks = in_turn
+    options = runner.Options(sys.argv[1], full=True, transport=Watching())
+    report = anyio.run(runner.run, options, clients.load())
+    print(json.dumps({"all": [each.code for each in ALL], "met": met, "exit_code": report.exit_code}))
+"""
+
+
+def test_the_checks_of_a_reason_code_meet_it(default: Path) -> None:
+    """What reference/reason-codes.md says."""
+    with dev(default) as found:
+        done = subprocess.run(
+            [sys.executable, "-c", WATCH, found["mcp_url"]],
+            cwd=default,
+            env=environment(default),
+            capture_output=True,
+            text=True,
+            timeout=HANGING_SECONDS,
+            check=True,
+        )
+    said = json.loads(done.stdout)
+    assert said["exit_code"] == 0
+    assert sorted([*SENT_BY, *SENT_BY_NONE]) == sorted(said["all"])
+    for reason, checks in SENT_BY.items():
+        assert [check for check in checks if reason in said["met"][check]] == checks, reason
+    assert not {reason for met in said["met"].values() for reason in met} & set(SENT_BY_NONE)
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,10 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from bake import ROOT, TEMPLATE, project_files
 from conftest import Bake, Run
-from example import EXAMPLE
 from locks import REQUIREMENT, extras, normalized, versions
 from packaging.requirements import Requirement
 
@@ -248,31 +245,3 @@ def test_the_example_settings_are_the_settings(upstream_auth: str, bake: Bake, r
     set_now = set(re.findall(r"^([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
     assert {name for name, required in settings.items() if required} <= set_now
     assert re.findall(r"^[A-Z][A-Z0-9_]*=.*", example, re.MULTILINE)[0] == "SCOPE_MODE=simple"
-
-
-WORKFLOWS = [file for file in project_files() if file.parent.match(".github/workflows")]
-
-
-def test_there_are_workflows_for_all() -> None:
-    assert {file.parent.parent.parent for file in WORKFLOWS} == {Path(), Path(TEMPLATE), EXAMPLE}
-
-
-@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
-def test_a_workflow_is_pinned_and_may_do_little(file: Path) -> None:
-    text = (ROOT / file).read_text(encoding="utf-8")
-    workflow: dict[str, Any] = yaml.safe_load(text)
-    assert workflow["permissions"] == {}
-    uses = re.findall(r"uses: (\S+)(.*)", text)
-    assert uses
-    for action, comment in uses:
-        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action)
-        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), f"{action} without its version"
-    for job in workflow["jobs"].values():
-        # Publishing the site takes these two rights, in a job that runs nothing else.
-        publishes = [step.get("uses", "").split("@")[0] for step in job["steps"]] == ["actions/deploy-pages"]
-        assert job["permissions"] == ({"pages": "write", "id-token": "write"} if publishes else {"contents": "read"})
-        assert job["timeout-minutes"] <= 60
-        for step in job["steps"]:
-            if step.get("uses", "").startswith("actions/checkout@"):
-                assert step["with"]["persist-credentials"] is False
-            assert "${{" not in step.get("run", "")

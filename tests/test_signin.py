@@ -38,6 +38,17 @@ OWN_SCHEME = "cursor://anysphere.cursor-mcp/oauth/callback"
 VERIFIER = "v" * 64
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
 WAYS = "email-code,email-link,google,github"
+PICTURES = ROOT / "docs" / "assets" / "sign-in"
+# What was on the page when its picture was taken; a picture itself differs with the fonts of the machine.
+SHOWN = PICTURES / "shown.json"
+MOST_BYTES = 60_000
+CONTENT = """() => {
+    const copy = document.documentElement.cloneNode(true);
+    copy.querySelectorAll("input[type=hidden]").forEach(each => each.remove());
+    for (const each of copy.querySelectorAll("*"))
+        for (const name of ["action", "href", "value"]) each.removeAttribute(name);
+    return copy.outerHTML;
+}"""
 
 
 @dataclass
@@ -611,3 +622,43 @@ def test_every_page_is_seen(look: str, meet: Meet, dev: Dev) -> None:  # noqa: P
     page.get_by_label("E-mail address").fill(ada.address)
     page.get_by_role("button", name="Send me a code").click()
     see("out-of-order", "Log-in is out of order")
+
+
+def picture(page: Page) -> bytes:
+    """All of the page; Playwright itself writes no WebP."""
+    devtools = page.context.new_cdp_session(page)
+    size = devtools.send("Page.getLayoutMetrics")["cssContentSize"]
+    how = {"format": "webp", "quality": 80, "captureBeyondViewport": True, "clip": {**size, "scale": 1}}
+    return base64.b64decode(devtools.send("Page.captureScreenshot", how)["data"])
+
+
+def test_the_pictures_of_the_site_show_what_people_see(meet: Meet, dev: Dev) -> None:
+    """`make pictures` takes them again."""
+    take = os.environ.get("PICTURES") == "take"
+    ada = meet(viewport={"width": 520, "height": 400})
+    ada.address = "ada@example.com"
+    shown: dict[str, str] = {}
+
+    def show(name: str, words: str) -> None:
+        ada.heading(words)
+        style = ada.page.locator("link[rel=stylesheet]").evaluate("each => each.href")
+        content = ada.page.evaluate(CONTENT) + dev.http.get(style).text()
+        shown[name] = hashlib.sha256(content.encode()).hexdigest()
+        for scheme in ("light", "dark"):
+            ada.page.emulate_media(color_scheme=scheme)
+            if take:
+                PICTURES.mkdir(parents=True, exist_ok=True)
+                (PICTURES / f"{name}-{scheme}.webp").write_bytes(picture(ada.page))
+
+    ada.connect(scope="notes:read notes:write offline_access")
+    show("log-in", "Log in")
+    ada.ask_for_code()
+    show("code", "Check your e-mail")
+    ada.enter(dev.mailed(ada.address)["code"])
+    show("consent", "Claude wants to use Notes")
+    if take:
+        SHOWN.write_text(json.dumps(shown, indent=2) + "\n", encoding="utf-8")
+    assert json.loads(SHOWN.read_text(encoding="utf-8")) == shown, "run: make pictures"
+    pictures = {file.name: file.stat().st_size for file in PICTURES.glob("*.webp")}
+    assert set(pictures) == {f"{name}-{scheme}.webp" for name in shown for scheme in ("light", "dark")}
+    assert max(pictures.values()) <= MOST_BYTES

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -14,11 +13,19 @@ import pytest
 import yaml
 from bake import ROOT, TEMPLATE, project_files
 from conftest import Run
+from repository import UNKNOWN_OWNER, owner_and_name, repository, short
 from site_pages import DOCS, FRONT_MATTER, GENERATED, build, built_pages, is_generated, links, soup, sources
 
 MOST_WORDS = 1500
 WITHOUT_LIMIT = {"sop.md"}
 BASE = "https://site.example/"
+REPOSITORY_LINES = "sitetools/repository.txt"
+# Where the repository's address stands, and why it has to.
+WITH_THE_ADDRESS = {
+    "pyproject.toml": "the one place",
+    "README.md": "GitHub shows it as it is, so nothing can be filled in; compared below",
+    REPOSITORY_LINES: "made from pyproject.toml by make generate; compared above",
+}
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     destination = tmp_path_factory.mktemp("site")
     said = build(destination)
     assert "WARNING" not in said
+    assert repository() in soup(destination / "index.html").get_text()
     return destination
 
 
@@ -103,19 +111,12 @@ def test_no_page_is_too_long() -> None:
 
 def test_the_generated_pages_are_what_the_code_says(tmp_path: Path, run: Run, python: str) -> None:
     run(python, "sitetools/generate.py", tmp_path, cwd=ROOT)
-    fresh = {path.relative_to(tmp_path): path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.md")}
+    fresh = {file.relative_to(tmp_path): file.read_text("utf-8") for file in tmp_path.rglob("*") if file.is_file()}
     assert fresh
-    kept = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in sources() if is_generated(path)}
+    made = [ROOT / REPOSITORY_LINES, *(page for page in sources() if is_generated(page))]
+    kept = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in made}
     assert fresh.keys() == kept.keys(), "run: make generate"
     assert not [str(path) for path in fresh if fresh[path] != kept[path]], "run: make generate"
-
-
-def test_the_readme_counts_the_checks_right() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(
-        r"^### [A-Z]{2}-\d\d ", (DOCS / "reference" / "checks.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    assert re.findall(r"(\d+) checks", readme) == [str(len(listed))]
 
 
 def test_llms_txt_has_every_page(site: Path) -> None:
@@ -130,8 +131,21 @@ def test_llms_txt_has_every_page(site: Path) -> None:
 
 
 def test_the_address_of_the_repository_stands_once() -> None:
-    address = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
-    assert "repo_url" not in (ROOT / "mkdocs.yml").read_text()
+    path = "/".join(owner_and_name(repository()))
+    holding = {str(file) for file in project_files() if path.encode() in (ROOT / file).read_bytes()}
+    assert holding == set(WITH_THE_ADDRESS)
+    assert (ROOT / "pyproject.toml").read_text(encoding="utf-8").count(path) == 1
+
+
+def test_the_readme_has_the_address_of_the_repository() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, name = owner_and_name(repository())
+    named = re.findall(rf"\S*/{re.escape(name)}\b", readme)
+    assert set(named) == {repository(), short(repository())}
+
+
+def test_links_to_edit_a_page_come_with_the_owner() -> None:
+    assert "repo_url" not in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     code = """if True:
         import sys
         sys.path.insert(0, "sitetools")
@@ -147,8 +161,7 @@ def test_the_address_of_the_repository_stands_once() -> None:
             [sys.executable, "-c", code, where], cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout.strip()
 
-    assert "/OWNER/" in address, "this test goes when the repository has an owner"
-    assert configured(address) == "None None False" or configured(address).endswith("False")
+    assert configured(f"https://github.com/{UNKNOWN_OWNER}/some-name").endswith("None False")
     where = "https://github.com/Ada/cookiecutter-stytch-mcp"
     assert configured(where) == f"{where} https://ada.github.io/cookiecutter-stytch-mcp/ True"
 
@@ -173,6 +186,8 @@ def test_zensical_builds_it_too(tmp_path: Path, run: Run) -> None:
         assert (out / name / "index.html").is_file(), relative
     home = (out / "index.html").read_text(encoding="utf-8")
     assert 'class="mermaid"' in home
+    assert repository() in soup(out / "index.html").get_text()
+    assert "8<" not in home
 
 
 def test_the_search_index_has_every_page(site: Path) -> None:

@@ -1,20 +1,17 @@
 """The blocks that a page marks as runnable, in order, in a fresh folder, against local Stytch."""
 
 import os
-import shutil
-import socket
-import subprocess
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from bake import ROOT, project_files
+from bake import ROOT
 from conftest import needed
-from site_blocks import Reader, blocks, same, steps
-from site_pages import DOCS, sources
+from repository import repository as address_of_the_repository
+from repository import short
+from site_blocks import Reader, blocks, clone, free_ports, github, same, steps
+from site_pages import DOCS, in_full, sources
 
-ADDRESS = "https://github.com/OWNER/cookiecutter-stytch-mcp"
 STORIES = {
     "home": ["index.md"],
     "another api": ["how-to/another-api.md"],
@@ -26,6 +23,16 @@ INSPECTOR = ROOT / "build" / "inspector" / "node_modules" / ".bin"
 def test_every_page_with_runnable_blocks_is_followed() -> None:
     marked = {str(page.relative_to(DOCS)) for page in sources() if list(blocks(page.read_text(encoding="utf-8")))}
     assert marked == {page for story in STORIES.values() for page in story}
+
+
+def test_what_a_reader_types_names_the_repository() -> None:
+    typed = {
+        page: [command for block in blocks(in_full(DOCS / page)) for command, _ in steps(block.text)]
+        for page in ("index.md", "tutorial/first-server.md", "how-to/another-api.md")
+    }
+    assert address_of_the_repository() in typed["index.md"][0]
+    for page in ("tutorial/first-server.md", "how-to/another-api.md"):
+        assert f"cookiecutter {short(address_of_the_repository())} --no-input" in typed[page][0]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +66,7 @@ def test_blocks_and_steps_are_found() -> None:
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project as a reader would clone it."""
-    folder = tmp_path_factory.mktemp("repository") / "cookiecutter-stytch-mcp"
-    for file in project_files():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / file, folder / file)
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
-        subprocess.run([*git, *command], cwd=folder, check=True)
-    return folder
+    return clone(tmp_path_factory.mktemp("repository") / "cookiecutter-stytch-mcp")
 
 
 @pytest.fixture
@@ -76,9 +76,7 @@ def environment(tmp_path: Path, repository: Path) -> dict[str, str]:
     home.mkdir()
     commands.mkdir()
     (commands / "cookiecutter").symlink_to(Path(sys.executable).with_name("cookiecutter"))
-    (home / ".gitconfig").write_text(
-        f'[url "{repository}"]\n    insteadOf = {ADDRESS}.git\n    insteadOf = {ADDRESS}\n[safe]\n    directory = *\n'
-    )
+    github(home, repository)
     npx = commands / "npx"
     npx.write_text(f'#!/bin/sh\nshift\nPATH={INSPECTOR} exec {INSPECTOR}/node {INSPECTOR}/mcp-inspector "$@"\n')
     npx.chmod(0o755)
@@ -92,21 +90,6 @@ def environment(tmp_path: Path, repository: Path) -> dict[str, str]:
         "COLUMNS": "120",
         "MCP_INSPECTOR_SECRET_STORE": "file",
     }
-
-
-def free_ports() -> int:
-    """The first of four ports in a row that nobody has."""
-    while True:
-        with ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                for each in range(port + 1, port + 4):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", each))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 @pytest.mark.long
@@ -125,4 +108,4 @@ def test_a_reader_who_follows_the_pages_sees_what_they_show(
     folder.mkdir()
     with Reader(folder, environment, free_ports()) as reader:
         for page in STORIES[story]:
-            assert reader.follow(DOCS / page) > 0
+            assert reader.follow(in_full(DOCS / page)) > 0

@@ -32,8 +32,8 @@ OPEN_SHADOWS = """
 """
 DRAWN = """() => [...document.querySelectorAll(".mermaid")].every(
     each => each.shadowRoot && each.shadowRoot.querySelector("svg"))"""
-AXE_RUN = """async rules => {
-    const found = await axe.run(document, { resultTypes: ["violations"], ...(rules && { runOnly: rules }) });
+AXE_RUN = """async () => {
+    const found = await axe.run(document, { resultTypes: ["violations"] });
     return found.violations.filter(each => ["serious", "critical"].includes(each.impact))
         .map(each => `${each.id}: ${each.nodes[0].html.slice(0, 200)} (${each.nodes.length}) ${
             each.nodes[0].any.map(one => one.message).join("; ").slice(0, 300)}`);
@@ -133,19 +133,18 @@ def test_every_page_in_chromium(width: str, site: Path, address: str, browser: B
             visit.wrong.clear()
             visit.page.goto(address + where, wait_until="load")
             # The theme remembers the choice, so the next page begins with the scheme with which this one ends.
-            for rules in (None, ["color-contrast"]):
+            visit.page.evaluate(axe)
+            for last in (False, True):
                 scheme = SCHEMES[visit.page.evaluate("() => document.body.dataset.mdColorScheme")]
                 seen.add((where, scheme))
                 visit.page.wait_for_function(DRAWN)
                 diagrams += visit.page.locator(".mermaid").count()
                 if (over := visit.page.evaluate(OVERFLOW)) > 0:
                     visit.wrong.append(f"{over} px too wide")
-                if rules is None:
-                    visit.page.evaluate(axe)
-                visit.wrong += [f"{scheme}: {each}" for each in visit.page.evaluate(AXE_RUN, rules)]
+                visit.wrong += [f"{scheme}: {each}" for each in visit.page.evaluate(AXE_RUN)]
                 shot = SHOTS / f"{width}-{scheme}" / f"{where.strip('/').replace('/', '-') or 'home'}.png"
                 visit.page.screenshot(path=shot)
-                if rules is None:
+                if not last:
                     visit.page.locator("form[data-md-component=palette] label:visible").click()
             if visit.wrong:
                 wrong[where] = sorted(set(visit.wrong))
@@ -169,4 +168,42 @@ def test_search_answers_ten_questions_on_the_first_result_page(address: str, bro
                 shown = visit.page.locator(".md-search-result__link").all()
                 missed[question] = [each.get_attribute("href") or "" for each in shown]
     assert not missed
+    assert not visit.wrong
+
+
+PAPER = (718, 1047)  # A4 at 96 dots an inch, less margins of 10 mm
+PRINTED = """() => {
+    const seen = each => each.getClientRects().length > 0;
+    const page = document.documentElement.clientWidth;
+    const cells = [...document.querySelectorAll("article td, article th")];
+    return {
+        boxes: cells.filter(each => seen(each) && each.textContent.trim() === "\u2610").length,
+        around: [...document.querySelectorAll(
+            ".md-header, .md-tabs, .md-footer, .md-sidebar, .md-top, .md-clipboard, .headerlink"
+        )].filter(seen).map(each => each.className),
+        cut: [...document.querySelectorAll("article :is(p, li, td, th, h1, h2, h3, pre, table)")]
+            .filter(each => seen(each) && (each.getBoundingClientRect().right > page + 1
+                || (each.tagName !== "TABLE" && each.scrollWidth > each.clientWidth + 1
+                    && getComputedStyle(each).display !== "inline")))
+            .map(each => `${each.tagName} ${each.textContent.trim().slice(0, 60)}`),
+        ink: getComputedStyle(document.querySelector("article td")).color,
+    };
+}"""
+
+
+def test_the_checklist_can_be_printed(address: str, browser: Browser) -> None:
+    """On paper: every box, nothing of the screen around it, and no text that runs out of the page."""
+    source = (DOCS / "testing-checklist.md").read_text(encoding="utf-8")
+    wide, high = PAPER
+    with browser.new_context(viewport={"width": wide, "height": high}, reduced_motion="reduce") as context:
+        visit = Visit(context, address)
+        visit.page.goto(f"{address}testing-checklist/", wait_until="load")
+        visit.page.emulate_media(media="print")
+        found = visit.page.evaluate(PRINTED)
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        visit.page.screenshot(path=SHOTS / "checklist-print.png")
+        visit.page.pdf(path=SHOTS / "checklist.pdf", format="A4")
+    assert found["boxes"] == source.count("\u2610") > 500
+    assert found["around"] == []
+    assert found["cut"] == []
     assert not visit.wrong

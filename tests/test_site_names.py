@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bake import ROOT, TEMPLATE
 from conftest import Run
-from site_pages import is_generated, sources
+from site_pages import sources
 
 ASK = """if True:
     import json
@@ -20,7 +20,7 @@ ASK = """if True:
     from stytch_mcp.cli import ServerModule, cli
     from stytch_mcp.protect import reasons
     from stytch_mcp_kit.check.areas import CHECKS
-    from stytch_mcp_kit.check.command import check
+    from stytch_mcp_kit.check.command import TOKEN_VARIABLE, check
     import coda_mcp.server
 
     def commands(command, context, path):
@@ -37,6 +37,7 @@ ASK = """if True:
     print(json.dumps({
         "settings": [name.upper() for server in servers for name in server.settings.model_fields],
         "commands": commands(cli, context, ""),
+        "variables": [TOKEN_VARIABLE],
         "reasons": [each.code for each in reasons.ALL],
         "checks": [each.id for each in CHECKS],
         "scopes": [each.name for server in servers for each in server.scopes],
@@ -56,7 +57,6 @@ LIKE_A_CHECK = re.compile(r"\b[A-Z]{2}-\d\d\b")
 # How sentences in what a command prints go on behind the name of the server.
 SENTENCE = {"and", "cannot", "from", "is"}
 CODE = re.compile(r"```.*?^ *```|``[^`\n]+``|`[^`\n]+`", re.DOTALL | re.MULTILINE)
-WRITTEN = [page for page in sources() if not is_generated(page)]
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +102,15 @@ def variables_of_compose() -> set[str]:
     return {name for file in files for name in re.findall(r"\$\{(\w+)", file.read_text(encoding="utf-8"))}
 
 
-@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sources(), ids=lambda page: page.stem)
 def test_what_looks_like_a_setting_is_one(page: Path, names: dict[str, Any]) -> None:
-    known = {*names["settings"], *variables_of_compose(), *OTHERS}
+    known = {*names["settings"], *names["variables"], *variables_of_compose(), *OTHERS}
     for name in LIKE_A_SETTING.findall(page.read_text(encoding="utf-8")):
         fits = any(each.startswith(name[:-1]) for each in known) if name.endswith("*") else name in known
         assert fits, f"{page.name} names {name}"
 
 
-@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sources(), ids=lambda page: page.stem)
 def test_what_looks_like_a_command_is_one(page: Path, names: dict[str, Any]) -> None:
     text = page.read_text(encoding="utf-8")
     targets = {
@@ -134,7 +134,7 @@ def test_what_looks_like_a_command_is_one(page: Path, names: dict[str, Any]) -> 
                 assert option in names["commands"][path], f"{page.name}: notes-mcp {path} has no {option}"
 
 
-@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sources(), ids=lambda page: page.stem)
 def test_a_check_that_is_named_exists(page: Path, names: dict[str, Any]) -> None:
     assert set(LIKE_A_CHECK.findall(page.read_text(encoding="utf-8"))) <= set(names["checks"])
 
@@ -143,6 +143,22 @@ def test_troubleshooting_says_what_to_do_about_every_reason(names: dict[str, Any
     text = (ROOT / "docs" / "troubleshooting" / "index.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text.partition("## By reason code")[2], re.MULTILINE)
     assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(names["reasons"])
+
+
+CHECK_OR_NONE = re.compile(r"(?:\[[A-Z]{2}-\d\d\]\((?:\.\./reference/)?checks\.md#[a-z]{2}-\d\d\).*|none\b.* .+)")
+
+
+@pytest.mark.parametrize("page", ["troubleshooting/stytch-errors.md", "reference/reason-codes.md"])
+def test_each_row_links_its_check_or_says_why_none_sees_it(page: str, names: dict[str, Any]) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*) \|$", text, re.MULTILINE)
+    assert len(rows) >= 24
+    for row in rows:
+        last = row.split(" | ")[-1]
+        assert CHECK_OR_NONE.fullmatch(last), row
+        for title, anchor in re.findall(r"\[(\S+)\]\(\S*checks\.md#(\S+?)\)", last):
+            assert title.lower() == anchor
+            assert title in names["checks"]
 
 
 def test_the_tests_of_names_find_what_does_not_exist() -> None:

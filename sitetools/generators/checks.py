@@ -43,14 +43,20 @@ def checklist() -> str:
         f"Before ChatGPT and Claude are tried, these {len(CHECKS)} points have to hold; {must} of them are a MUST. The list "
         "runs: `check` walks to a server as a client does and names the first hop that breaks, why a client would stop there, "
         "and what to change. It works on loopback and in public, on any vendor's server.",
-        "```{ .console .by-hand }\n"
+        "```{ .console .rehearsed }\n"
         "$ notes-mcp check https://notes-mcp.example.com/mcp\n"
+        "...\n"
+        f"{depths[Needs.NOTHING]} checks: ... hold, 0 MUST fail, ...\n"
         "$ notes-mcp check https://notes-mcp.example.com/mcp --login\n"
+        "...\n"
+        f"{depths[Needs.NOTHING] + with_login} checks: ... hold, 0 MUST fail, ...\n"
         "$ notes-mcp check http://127.0.0.1:8000/mcp --full\n"
+        "...\n"
+        f"{len(CHECKS)} checks: ... hold, 0 MUST fail, ...\n"
         "```",
         "For a server that was not made from this template the same command stands alone:",
         "```{ .console .by-hand }\n"
-        "$ uvx --from 'git+https://github.com/OWNER/cookiecutter-stytch-mcp#subdirectory=examples/coda-mcp/kit' \\\n"
+        '--8<-- "sitetools/repository.txt:check"\n'
         "    mcp-check https://mcp.example.com/mcp\n"
         "```",
         table(

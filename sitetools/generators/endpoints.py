@@ -49,7 +49,7 @@ def pages() -> dict[str, str]:
 
     settings = SERVER.settings(_env_file=None, **STYTCH)
     app = create_app(settings, SERVER)
-    signin = routes.pages(settings, SERVER.title, SERVER.scopes, now=time.time, clock=time.monotonic).router.routes
+    signin = routes.pages(settings, SERVER.title, SERVER.scopes, now=time.time, clock=time.monotonic).app.routes
     rows: list[Any] = [MCP]
     for route in [*(each for each in app.routes if each.path != PATHS), *signin]:
         path = route.path

@@ -218,8 +218,9 @@ async def test_on_http_loopback_cookies_have_neither_prefix_nor_secure() -> None
 async def test_every_answer_has_the_headers_that_keep_it_safe(here: World, ada: Person) -> None:
     """No framing, no script, nothing from elsewhere, no referrer, nothing kept; not even with an error."""
     paths = ["/oauth/authorize", f"/oauth/authorize?{ada.query()}", ada.path, "/oauth/login/x", "/oauth/callback"]
-    paths += ["/oauth/connections"]
+    paths += ["/oauth/connections", "/oauth/style.css/", "/oauth/", "/oauth/nothing", "/oauth/logout"]
     answers = [await ada.http.get(path) for path in paths]
+    assert [(answer.status_code, answer.headers.get("allow")) for answer in answers[-2:]] == [(404, None), (405, "POST")]
     answers.append(await post(ada, ada.path, {"origin": "null"}, csrf=ada.csrf, decision="deny"))
     answers.append(await post(ada, ada.path, {"origin": "https://evil.example"}))
     for answer in answers:

@@ -42,7 +42,7 @@ class SignIn:
             self._pages = self._pages or routes.pages(
                 self._settings, self._title, self._words, now=self._now, clock=self._clock
             )
-        await self._pages.router(scope, receive, send)
+        await self._pages.app(scope, receive, send)
 
     async def close(self) -> None:
         """Ends the connections to Stytch."""

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Route
 
 from stytch_mcp.protect.remote import Clock
 from stytch_mcp.protect.scopes import Scope
@@ -27,7 +29,7 @@ STYLE_SECONDS = 300
 class Pages:
     """All pages, and what to close at the end."""
 
-    router: Router
+    app: Starlette
     stytch: Stytch
 
 
@@ -55,7 +57,9 @@ def pages(settings: Settings, title: str, scopes: Iterable[Scope], *, now: Clock
         decided=Once(2 * OPEN_SECONDS, clock),
         now=now,
     )
-    return Pages(Router(routes(site), redirect_slashes=False), stytch)
+    app = Starlette(routes=routes(site), exception_handlers={HTTPException: site.no_page})
+    app.router.redirect_slashes = False
+    return Pages(app, stytch)
 
 
 def routes(site: Site) -> list[Route]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -130,6 +131,13 @@ class Site:
             return response
 
         return endpoint
+
+    async def no_page(self, _: Request, error: Exception) -> Response:
+        """What another address or method under /oauth/ gets."""
+        assert isinstance(error, HTTPException)
+        response = self._stopped(Stop(error.status_code, "There is no such page", "The address leads nowhere."))
+        response.headers.update(error.headers or {})
+        return response
 
     def _stopped(self, stop: Stop) -> Response:
         return self.render(

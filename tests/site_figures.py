@@ -91,6 +91,7 @@ def vendors() -> Mapping[str, int | str]:
         "break_even": whole(workos_free + further),
         "break_even_with_domain": whole(workos_free + further_with_domain),
         "keycloak_mb": 1_250,
+        "keycloak_limit_gb": "1.4",
         "droplet_left": 500,
     }
 
@@ -130,6 +131,7 @@ def facts() -> Mapping[str, int | str]:
         "tries_from": constant(signin / "people.py", "MOST_TRIES_FROM"),
         "sends": constant(signin / "people.py", "MOST_SENDS"),
         "sends_from": constant(signin / "people.py", "MOST_SENDS_FROM"),
+        "code_digits": found(signin / "login.py", r"^_CODE = .*\{(\d+)\}"),
         "window_minutes": constant(signin / "people.py", "WINDOW_SECONDS") // 60,
         "signin_secret": constant(RUNTIME / "settings.py", "LEAST_SIGNIN_SECRET"),
         "aud_tag_digits": found(RUNTIME / "settings.py", r"^_AUD_TAG = .*\{(\d+)\}"),

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from bake import ROOT, TEMPLATE
 from conftest import Run
-from site_pages import sources
+from site_figures import own_tools, tools_in
+from site_pages import DOCS, sources
 
 ASK = """if True:
     import json
@@ -32,12 +33,21 @@ ASK = """if True:
                 found |= commands(child, inner, f"{path} {name}".strip())
         return found
 
+    def arguments(command, context):
+        found = {each.make_metavar(context).strip("[].") for each in command.params}
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                child = check if name == "check" else command.get_command(context, name)
+                found |= set(arguments(child, click.Context(child, parent=context, obj=context.obj)))
+        return sorted(found)
+
     servers = [SERVER, coda_mcp.server.SERVER]
     context = click.Context(cli, obj=ServerModule("notes-mcp", "notes_mcp.server"))
     print(json.dumps({
         "settings": [name.upper() for server in servers for name in server.settings.model_fields],
         "commands": commands(cli, context, ""),
         "variables": [TOKEN_VARIABLE],
+        "arguments": arguments(cli, context),
         "reasons": [each.code for each in reasons.ALL],
         "checks": [each.id for each in CHECKS],
         "scopes": [each.name for server in servers for each in server.scopes],
@@ -53,6 +63,8 @@ LIKE_A_SETTING = re.compile(
     r"(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b(?!\()|(?<![\w./-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_\*"
 )
 LIKE_A_COMMAND = re.compile(r"(?<!-n )(?<![=\w-])(?:notes|coda|github)-mcp(?![\w./:-])((?: [a-z][a-z-]+)*)([^\n`|]*)")
+LIKE_A_CODA_TOOL = re.compile(r"(?<![\w./-])coda_(?!mcp\b|openapi\b)\w+")
+CALL = re.compile(r"\b[Cc]all(?:s|ed|ing)? (?:the tool )?`(\w+)`")
 LIKE_A_CHECK = re.compile(r"\b[A-Z]{2}-\d\d\b")
 # How sentences in what a command prints go on behind the name of the server.
 SENTENCE = {"and", "cannot", "from", "is"}
@@ -91,7 +103,7 @@ def test_everything_is_in_the_site(names: dict[str, Any]) -> None:
     commands = [f"notes-mcp {path}".strip() for path in names["commands"]]
     options = {option for each in names["commands"].values() for option in each if option.startswith("--")}
     all_names = [*prompts(), *names["settings"], *commands, *options, *names["reasons"], *names["checks"]]
-    all_names += [*names["scopes"], *coda_tools()]
+    all_names += [*names["scopes"], *coda_tools(), *own_tools()]
     assert len(all_names) > 300
     assert not [name for name in all_names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", everything())]
 
@@ -104,7 +116,7 @@ def variables_of_compose() -> set[str]:
 
 @pytest.mark.parametrize("page", sources(), ids=lambda page: page.stem)
 def test_what_looks_like_a_setting_is_one(page: Path, names: dict[str, Any]) -> None:
-    known = {*names["settings"], *names["variables"], *variables_of_compose(), *OTHERS}
+    known = {*names["settings"], *names["variables"], *names["arguments"], *variables_of_compose(), *OTHERS}
     for name in LIKE_A_SETTING.findall(page.read_text(encoding="utf-8")):
         fits = any(each.startswith(name[:-1]) for each in known) if name.endswith("*") else name in known
         assert fits, f"{page.name} names {name}"
@@ -139,6 +151,15 @@ def test_a_check_that_is_named_exists(page: Path, names: dict[str, Any]) -> None
     assert set(LIKE_A_CHECK.findall(page.read_text(encoding="utf-8"))) <= set(names["checks"])
 
 
+def test_a_tool_that_is_named_exists() -> None:
+    lesson = (DOCS / "tutorial" / "add-a-tool.md").read_text(encoding="utf-8")
+    known = {*coda_tools(), *own_tools(), *tools_in(lesson)}
+    assert set(LIKE_A_CODA_TOOL.findall(everything())) <= known
+    called = set(CALL.findall(everything()))
+    assert called
+    assert called <= known
+
+
 def test_troubleshooting_says_what_to_do_about_every_reason(names: dict[str, Any]) -> None:
     text = (ROOT / "docs" / "troubleshooting" / "index.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text.partition("## By reason code")[2], re.MULTILINE)
@@ -164,4 +185,6 @@ def test_each_row_links_its_check_or_says_why_none_sees_it(page: str, names: dic
 def test_the_tests_of_names_find_what_does_not_exist() -> None:
     assert LIKE_A_SETTING.findall("set `STYTCH_DOMAINS`, ALLOWED_* and mcp_name") == ["STYTCH_DOMAINS", "ALLOWED_*"]
     assert LIKE_A_COMMAND.findall("`notes-mcp token new X --until 2027`")[0][0] == " token new"
+    assert LIKE_A_CODA_TOOL.findall("`coda_x`, src/coda_mcp/x, coda_mcp.server and coda_openapi.json") == ["coda_x"]
+    assert CALL.findall("Then call `list_notes`; it calls `x`.") == ["list_notes", "x"]
     assert LIKE_A_CHECK.findall("CH-04, RFC-1") == ["CH-04"]

@@ -92,7 +92,7 @@ def test_every_open_question_is_looked_for() -> None:
     assert re.findall(r"^\| ([a-z]) \|", listed, re.MULTILINE) == sorted(OPEN_AT_STYTCH)
 
 
-@pytest.mark.parametrize("pattern", filter(None, (*OPEN_AT_STYTCH.values(), *OPEN_ELSEWHERE.values())))
+@pytest.mark.parametrize("pattern", [each for each in (*OPEN_AT_STYTCH.values(), *OPEN_ELSEWHERE.values()) if each])
 def test_what_is_open_is_marked_where_it_is_said(pattern: str) -> None:
     touching = [
         (page, piece)

@@ -143,7 +143,7 @@ def test_every_page_in_chromium(width: str, site: Path, address: str, browser: B
                     visit.wrong.append(f"{over} px too wide")
                 visit.wrong += [f"{scheme}: {each}" for each in visit.page.evaluate(AXE_RUN)]
                 shot = SHOTS / f"{width}-{scheme}" / f"{where.strip('/').replace('/', '-') or 'home'}.png"
-                visit.page.screenshot(path=shot)
+                visit.page.screenshot(path=shot, full_page=True)
                 if not last:
                     visit.page.locator("form[data-md-component=palette] label:visible").click()
             if visit.wrong:

@@ -104,6 +104,7 @@ def test_everything_is_in_the_site(names: dict[str, Any]) -> None:
     options = {option for each in names["commands"].values() for option in each if option.startswith("--")}
     all_names = [*prompts(), *names["settings"], *commands, *options, *names["reasons"], *names["checks"]]
     all_names += [*names["scopes"], *coda_tools(), *own_tools()]
+    all_names += [*variables_of_compose(), *targets_of_make(), "mcp-check"]
     assert len(all_names) > 300
     assert not [name for name in all_names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", everything())]
 
@@ -112,6 +113,24 @@ def variables_of_compose() -> set[str]:
     """What the template's compose files read from `.env`."""
     files = (ROOT / TEMPLATE).glob("compose*.yaml")
     return {name for file in files for name in re.findall(r"\$\{(\w+)", file.read_text(encoding="utf-8"))}
+
+
+def targets_of_make() -> set[str]:
+    """What can be made in a server and in the template."""
+    files = [ROOT / "Makefile", ROOT / TEMPLATE / "Makefile"]
+    return {f"make {name}" for file in files for name in re.findall(r"^([a-z]+):.*## ", file.read_text("utf-8"), re.M)}
+
+
+def test_a_command_is_named_where_a_checkout_has_it() -> None:
+    """A reader's shell does not find `notes-mcp` itself, outside the container."""
+    command = re.compile(
+        r"^\$ (notes-mcp .*)$|`(notes-mcp (?:check|dev|migrate|mau|serve) [^`]*[/.-][^`]*)`", re.MULTILINE
+    )
+    assert command.search("$ notes-mcp check x")
+    assert command.search("Try `notes-mcp mau server.log`.")
+    for page in sources():
+        if page.parent.name != "reference":
+            assert not command.findall(page.read_text(encoding="utf-8")), page.name
 
 
 @pytest.mark.parametrize("page", sources(), ids=lambda page: page.stem)

@@ -93,7 +93,7 @@ def reader(tmp_path: Path, server: Path) -> Iterator[Reader]:
     environment = {
         **{name: value for name, value in os.environ.items() if name.startswith(("LANG", "LC_", "SSL_"))},
         "HOME": str(tmp_path),
-        "PATH": os.pathsep.join([str(commands), str(server / ".venv" / "bin"), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(commands), os.environ["PATH"]]),
         "BROWSER": f"{commands / 'browser'} %s",
         "NO_COLOR": "1",
         "COLUMNS": "120",
@@ -107,7 +107,7 @@ def reader(tmp_path: Path, server: Path) -> Iterator[Reader]:
 def test_a_rehearsal_shows_what_the_page_shows(page: Path, reader: Reader) -> None:
     text = in_full(page)
     if "curl" in text or "notes-mcp check" in text:
-        reader.start(f"notes-mcp dev --auto-approve --port {reader.port}", READY)
+        reader.start(f".venv/bin/notes-mcp dev --auto-approve --port {reader.port}", READY)
     if "notes-mcp serve" in text:
         for name, value in FILLED_IN.items():
             reader.give(name, value)

@@ -44,13 +44,13 @@ def checklist() -> str:
         "runs: `check` walks to a server as a client does and names the first hop that breaks, why a client would stop there, "
         "and what to change. It works on loopback and in public, on any vendor's server.",
         "```{ .console .rehearsed }\n"
-        "$ notes-mcp check https://notes-mcp.example.com/mcp\n"
+        "$ .venv/bin/notes-mcp check https://notes-mcp.example.com/mcp\n"
         "...\n"
         f"{depths[Needs.NOTHING]} checks: ... hold, 0 MUST fail, ...\n"
-        "$ notes-mcp check https://notes-mcp.example.com/mcp --login\n"
+        "$ .venv/bin/notes-mcp check https://notes-mcp.example.com/mcp --login\n"
         "...\n"
         f"{depths[Needs.NOTHING] + with_login} checks: ... hold, 0 MUST fail, ...\n"
-        "$ notes-mcp check http://127.0.0.1:8000/mcp --full\n"
+        "$ .venv/bin/notes-mcp check http://127.0.0.1:8000/mcp --full\n"
         "...\n"
         f"{len(CHECKS)} checks: ... hold, 0 MUST fail, ...\n"
         "```",

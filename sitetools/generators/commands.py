@@ -1,10 +1,13 @@
 """The commands, as their own help prints them."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
-from markdown_text import page
+from markdown_text import code, page, table
 
+ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 88
 TITLE_LEVEL = 2
 OF_THE_SERVER = {"serve", "token", "health", "mau"}
@@ -25,7 +28,20 @@ def pages() -> dict[str, str]:
     ]
     for path, text in _help(cli, "notes-mcp", None, server, {"check": check}):
         parts += [f"{'#' * min(4, TITLE_LEVEL + path.count(' '))} {path}", f"```text\n{text}\n```"]
+    parts += [
+        "## mcp-check",
+        "The same as `notes-mcp check`, from `kit/` alone: it judges any MCP server.",
+    ]
+    for title, folder in {"a server": ROOT / "{{cookiecutter.mcp_name}}", "the template": ROOT}.items():
+        rows = [[code(f"make {name}"), what] for name, what in targets(folder)]
+        parts += [f"## make, in the folder of {title}", table(["Command", "What it does"], rows)]
     return {"docs/reference/commands.md": page("Commands", "Every command with its help.", ["operation"], *parts)}
+
+
+def targets(folder: Path) -> list[tuple[str, str]]:
+    """What `make help` lists there."""
+    makefile = (folder / "Makefile").read_text(encoding="utf-8")
+    return re.findall(r"^([a-z]+):.*## (.+)$", makefile, re.MULTILINE)
 
 
 def _help(

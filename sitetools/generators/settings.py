@@ -1,5 +1,6 @@
 """The settings, from the fields of the settings classes."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -30,6 +31,20 @@ GROUPS = {
     "Cloudflare Access": ("CF_ACCESS_",),
     "The API behind the tools": ("UPSTREAM_",),
 }
+# What the compose files read from `.env`; that each one has its row is tested by making the page.
+COMPOSE = {
+    "PUBLIC_HOST": "The host name that clients know; `PUBLIC_URL` is made of it.",
+    "TAG": "The name of this image, so that there is one to go back to.",
+    "TRAEFIK_NETWORK": "The Docker network on which Traefik finds the server.",
+    "TRAEFIK_ENTRYPOINT": "The entry point of a Traefik that already runs.",
+    "TRAEFIK_SUBNET": "The addresses of that network, where `compose.traefik.yaml` makes it. The server believes them.",
+    "TRAEFIK_TAG": "The version of Traefik.",
+    "DOCKER_PROXY_TAG": "The version of the proxy through which Traefik reads labels.",
+    "TUNNEL_SUBNET": "The addresses between the tunnel and Traefik. Traefik believes what they forward.",
+    "TUNNEL_ID": "The tunnel: `cloudflared tunnel list`.",
+    "TUNNEL_CREDENTIALS": "Where the tunnel's credentials file lies; user 65532 reads it.",
+    "CLOUDFLARED_TAG": "The version of cloudflared.",
+}
 
 
 def pages() -> dict[str, str]:
@@ -49,10 +64,33 @@ def pages() -> dict[str, str]:
         if rows:
             parts += [f"## {title}", table(["Setting", "Meaning", "Values", "Default"], rows)]
     assert not fields, f"settings without a group: {sorted(fields)}"
+    parts += _compose()
     parts += _coda()
     return {
         "docs/reference/settings.md": page("Settings", "Every environment variable of a server.", ["operation"], *parts)
     }
+
+
+def _compose() -> Iterable[str]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    folder = ROOT / "{{cookiecutter.mcp_name}}"
+    for file in sorted(folder.glob("compose*.yaml"), key=lambda file: len(file.name)):
+        for name, rest in re.findall(r"\$\{(\w+)([^}]*)\}", file.read_text(encoding="utf-8")):
+            found.setdefault(name, []).append((file.name, rest))
+    assert found.keys() == COMPOSE.keys(), "a variable of the compose files without its row, or the reverse"
+    rows = []
+    for name, meaning in COMPOSE.items():
+        files = ", ".join(code(file) for file in dict.fromkeys(file for file, _ in found[name]))
+        (default,) = {rest.removeprefix(":-") for _, rest in found[name] if not rest.startswith(":?")} or {""}
+        rows.append([code(name), meaning, files, code(default) or "needed"])
+    (lock,) = re.findall(r"^ARG LOCK=(.*)$", (folder / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    return [
+        "## Docker Compose",
+        "Read from the same `.env` by the compose files; the server does not see them.",
+        table(["Variable", "Meaning", "Where", "Default"], rows),
+        f"The image has one build argument, `LOCK`: which packages go into it, {code(lock)} unless it says otherwise. "
+        "With `/metrics` and traces: `--build-arg LOCK=requirements-extras.lock`.",
+    ]
 
 
 def _coda() -> Iterable[str]:

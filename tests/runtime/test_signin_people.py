@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from starlette.requests import Request
+from structlog.testing import capture_logs
 
 from stytch_mcp.protect.policy import AccessRules
 from stytch_mcp.settings import Settings
 from stytch_mcp.signin.limits import MOST_KEYS, Limit, Once, Tries, client_address
 from stytch_mcp.signin.people import MOST_SENDS, People, TooOften
-from stytch_mcp.signin.stytch import Down, Rejected, TooMany
+from stytch_mcp.signin.stytch import ABOUT_ADDRESS, Down, Rejected, TooMany
 from tests.fake_issuer import Clock
 
 pytestmark = pytest.mark.anyio
@@ -126,7 +127,7 @@ async def test_recent_failures_are_shared(failure: type[Down]) -> None:
             await took(them, clock, address)
 
 
-@pytest.mark.parametrize("kind", ["invalid_email", "inactive_email"])
+@pytest.mark.parametrize("kind", sorted(ABOUT_ADDRESS))
 async def test_an_admitted_address_that_stytch_sends_nothing_to_does_not_tell_either(kind: str) -> None:
     """Or else `a..b@example.com` would tell whether the domain is admitted."""
     clock, chance = Clock(1000.0), random.Random(1)
@@ -137,9 +138,16 @@ async def test_an_admitted_address_that_stytch_sends_nothing_to_does_not_tell_ei
         login, _ = await them.send("email-code", address, None, url="", verifier="", challenge="")
         assert re.fullmatch(r"email-test-[0-9a-f-]{36}", login.method_id)
     assert len({seconds for seconds, _ in them._recent}) == 1, "it took its time"
-    stytch.failing = Rejected(400, "no_match_for_provided_magic_link_url")
-    with pytest.raises(Down):
-        await took(them, clock, "ada@example.com")
+
+
+@pytest.mark.parametrize("kind", ["billing_not_verified_for_email", "no_match_for_provided_oauth_url"])
+async def test_why_nothing_was_sent_is_in_the_log(kind: str) -> None:
+    clock, chance = Clock(1000.0), random.Random(1)
+    stytch = SlowStytch(clock, chance)
+    stytch.failing = Rejected(400, kind)
+    with capture_logs() as lines, pytest.raises(Down):
+        await took(people(stytch, clock, chance), clock, "ada@example.com")
+    assert [(line["event"], line["error_type"]) for line in lines] == [("not sent", kind)]
 
 
 async def test_limits_do_not_tell_either() -> None:

@@ -161,11 +161,12 @@ class People:
         try:
             method_id = await send
         except (Down, Rejected) as failure:
-            if isinstance(failure, Rejected) and failure.is_about_address:
-                # Only an address that is admitted gets so far: it must look like any other.
+            if isinstance(failure, Rejected):
                 log.warning("not sent", error_type=failure.kind)
-                self._recent.append((self._clock() - began, None))
-                return self._dummy_id()
+                if failure.is_about_address:
+                    # Only an address that is admitted gets so far: it must look like any other.
+                    self._recent.append((self._clock() - began, None))
+                    return self._dummy_id()
             kind = type(failure) if isinstance(failure, Down) else Down
             self._recent.append((self._clock() - began, kind))
             raise kind from None

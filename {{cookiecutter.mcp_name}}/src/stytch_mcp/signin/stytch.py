@@ -24,6 +24,7 @@ SESSION_MINUTES = 480
 CONNECTED_SINCE = "mcp_connected_since"
 MOST_SINCE = 20
 MOST_NAME = 80
+ABOUT_ADDRESS = frozenset({"invalid_email", "inactive_email", "email_in_denylist", "email_not_in_allowlist"})
 
 log = structlog.get_logger("stytch_mcp.signin")
 
@@ -51,7 +52,7 @@ class Rejected(Exception):
     @property
     def is_about_address(self) -> bool:
         """UNCONFIRMED: Stytch's error types for an address that it sends nothing to."""
-        return self.kind in ("invalid_email", "inactive_email")
+        return self.kind in ABOUT_ADDRESS
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The example's stand-in for Coda, with a page of 20 MB and a table of 100,000 rows: python coda_stand_in.py"""
+"""The example's stand-in for Coda, with a page of 20 MB and a table of 100,000 rows; run as a script."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -50,11 +50,6 @@ def figure(
 ) -> Figure:
     """The figure of some rounds."""
     return Figure(what, statistics.median(values), min(values), max(values), unit, at_least, at_most, note)
-
-
-def interleaved(rounds: int, **measures: Callable[[], float]) -> list[dict[str, float]]:
-    """A B A B ...: whatever else the machine does meets all alike."""
-    return [{name: measure() for name, measure in measures.items()} for _ in range(rounds)]
 
 
 def ratios(rounds: Iterable[dict[str, float]], ours: str, other: str) -> list[float]:

@@ -1,3 +1,5 @@
+"""Fixtures of the root's tests: bakes, and commands that are run in them; what was left out fails the run."""
+
 import os
 import subprocess
 import sys

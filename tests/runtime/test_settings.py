@@ -16,7 +16,8 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from stytch_mcp.protect.origins import PublicUrl, is_loopback, origin
 from stytch_mcp.protect.policy import AccessRules
-from stytch_mcp.settings import Problem, Settings, SettingsError, in_order, load, missing
+from stytch_mcp.report import in_order
+from stytch_mcp.settings import Problem, Settings, SettingsError, load, missing
 from tests.fake_issuer import DOMAIN, PROJECT_ID, SECRET
 
 SHA256 = hashlib.sha256(b"mcp_1").hexdigest()

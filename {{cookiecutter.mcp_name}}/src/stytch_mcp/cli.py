@@ -35,7 +35,7 @@ class ServerModule:
 
     def settings(self, env_file: Path) -> Settings:
         """The settings; prints the report and exits with 2 when they cannot be used."""
-        from stytch_mcp.settings import SettingsError, load
+        from stytch_mcp.report import SettingsError, load
 
         try:
             return load(self.load().settings, env_file)
@@ -53,7 +53,7 @@ class CommandWithSettings(click.Command):
     """Its help ends with every setting of the server."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from stytch_mcp.settings import in_order
+        from stytch_mcp.report import in_order
 
         fields = in_order(ctx.obj.load().settings)
         with formatter.section("Settings (environment variables)"):

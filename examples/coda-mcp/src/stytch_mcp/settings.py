@@ -1,163 +1,57 @@
-"""Every environment variable, once: name, type, default, help. One report lists all that is wrong.
+"""Every environment variable, once: name, type, default, help; and what is wrong with several together.
 
 A server's own settings are fields of a subclass (`UpstreamSettings` in its `upstream.py`).
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import textwrap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, create_model
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from stytch_mcp.listening import Listening
-from stytch_mcp.protect.bearer import BearerToken
-from stytch_mcp.protect.origins import PublicUrl, origin
-from stytch_mcp.protect.policy import AccessRules, fold
-from stytch_mcp.protect.scopes import SCOPE_NAME
+from stytch_mcp.protect.origins import PublicUrl
+from stytch_mcp.protect.policy import AccessRules
+from stytch_mcp.report import Problem, Reported, SettingsError, load, missing
+from stytch_mcp.values import (
+    Audience,
+    AudTag,
+    BearerTokenList,
+    Collector,
+    Credential,
+    EmailDomainList,
+    EmailList,
+    IssuerIdentifier,
+    IssuerList,
+    List,
+    NetworkList,
+    Origin,
+    OriginList,
+    ProjectId,
+    PublicToken,
+    ScopeList,
+    SecretList,
+    SigninMethodList,
+    StytchDomain,
+)
 
-LEAST_SIGNIN_SECRET = 32
-
-_AUD_TAG = re.compile(r"[0-9a-f]{64}")
-_PROJECT_ID = re.compile(r"project-(test|live)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _each(check: Callable[[str], str]) -> AfterValidator:
-    return AfterValidator(lambda values: tuple(check(value) for value in values))
-
-
-def _credential(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not (text.isascii() and text.isprintable()) or text != text.strip():
-        raise ValueError("has characters that no HTTP header can carry")
-    return value
+__all__ = ["Credential", "List", "Problem", "Settings", "SettingsError", "load", "missing"]
 
 
-def _project_id(value: str) -> str:
-    if not _PROJECT_ID.fullmatch(value):
-        raise ValueError("is not a project ID: project-live-... or project-test-..., from the Stytch dashboard")
-    return value
-
-
-def _stytch_domain(value: str) -> str:
-    if value.endswith("/"):
-        raise ValueError('ends with "/". Stytch\'s issuer never does, and clients compare it byte by byte')
-    return origin(value)
-
-
-def _aud_tag(value: str) -> str:
-    if not _AUD_TAG.fullmatch(value):
-        raise ValueError("is not an AUD tag: 64 hex digits, from the Access application in the Cloudflare dashboard")
-    return value
-
-
-def _audience(value: str) -> str:
-    if not value.isprintable() or not value or " " in value:
-        raise ValueError("is blank or has spaces: a token is accepted only when it names this server as its audience")
-    return value
-
-
-def _issuer(value: str) -> str:
-    """An issuer identifier (RFC 8414 section 2): like an origin, with a path if it has one."""
-    scheme, separator, rest = value.partition("://")
-    authority, _, path = rest.partition("/")
-    origin(f"{scheme}{separator}{authority}")
-    if not path.isprintable() or any(character in path for character in " ?#"):
-        raise ValueError("has a query, a fragment or a space, which no issuer has (RFC 8414)")
-    return value
-
-
-def _collector(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme not in ("http", "https") or not rest.partition("/")[0] or not value.isprintable() or " " in value:
-        raise ValueError("is not a URL, for example http://127.0.0.1:4318")
-    return value
-
-
-def _scope(value: str) -> str:
-    if not SCOPE_NAME.fullmatch(value):
-        raise ValueError(f"has {value!r}, which is not a scope name")
-    return value
-
-
-def _email(value: str) -> str:
-    local, _, domain = value.rpartition("@")
-    if not local or not domain:
-        raise ValueError(f"has {value!r}, which is not an e-mail address")
-    return fold(value)
-
-
-def _email_domain(value: str) -> str:
-    if value.startswith(".") or any(character in value for character in "@*/"):
-        raise ValueError(f"has {value!r}. Give the domain alone, for example example.com")
-    return fold(value)
-
-
-def _public_token(value: str) -> str:
-    if not value.startswith("public-token-"):
-        raise ValueError("is not a public token: public-token-live-... or public-token-test-..., from the dashboard")
-    return value
-
-
-def _signin_secret(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < LEAST_SIGNIN_SECRET:
-        raise ValueError(f"has fewer than {LEAST_SIGNIN_SECRET} characters. Make one: openssl rand -hex 32")
-    return value
-
-
-def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(value)
-    except ValueError:
-        raise ValueError(f"has {value!r}, which is no address and no network, for example 172.16.0.0/12") from None
-
-
-Audience = Annotated[str, AfterValidator(_audience)]
-Credential = Annotated[SecretStr, AfterValidator(_credential)]
-List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Origin = Annotated[str, AfterValidator(origin)]
-SecretList = Annotated[
-    tuple[Annotated[SecretStr, AfterValidator(_signin_secret)], ...], NoDecode, BeforeValidator(_split)
-]
-NetworkList = Annotated[
-    tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...],
-    NoDecode,
-    BeforeValidator(lambda value: tuple(map(_network, _split(value)))),
-]
-BearerTokenList = Annotated[
-    tuple[BearerToken, ...],
-    NoDecode,
-    BeforeValidator(lambda value: tuple(map(BearerToken.parse, _split(value)))),
-]
-
-
-class Settings(Listening):
+class Settings(Reported):
     """The settings of the runtime. Lists are comma-separated; an empty variable counts as not set."""
 
     model_config = SettingsConfigDict(arbitrary_types_allowed=True)
 
     public_url: Origin = Field(description="The origin that clients know. The MCP URL is PUBLIC_URL/mcp.")
     log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people.")
-    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_collector)] | None = Field(
+    otel_exporter_otlp_endpoint: Collector | None = Field(
         None, description="An OpenTelemetry collector that gets traces, for example http://127.0.0.1:4318."
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, le=67_108_864, description="The largest request body.")
-    allowed_origins: Annotated[List, _each(origin)] = Field(
+    allowed_origins: OriginList = Field(
         (), description="Web origins besides PUBLIC_URL whose pages may call this server from a browser."
     )
     trusted_proxies: NetworkList = Field(
@@ -166,7 +60,7 @@ class Settings(Listening):
     serve_as_metadata: bool = Field(
         True, description="Re-serve the issuer's metadata here too, for clients of the 2025-03-26 revision."
     )
-    auth_issuers: Annotated[tuple[Literal["stytch", "workos", "oidc"], ...], NoDecode, BeforeValidator(_split)] = Field(
+    auth_issuers: IssuerList = Field(
         ("stytch",),
         min_length=1,
         description="Whose tokens are accepted: stytch, workos, oidc. The first is advertised first.",
@@ -178,28 +72,28 @@ class Settings(Listening):
     scope_mode: Literal["simple", "custom"] = Field(
         "simple", description="simple: who may come in may use every tool. custom: tools need scopes set up in Stytch."
     )
-    required_scopes: Annotated[List, _each(_scope)] = Field(
+    required_scopes: ScopeList = Field(
         (), description="Scopes that every request needs. In custom mode, if not set: the server's first scope."
     )
     allowed_users: List = Field((), description="Subjects that may come in (user-..., member-...), or *: everyone.")
-    allowed_emails: Annotated[List, _each(_email)] = Field((), description="Verified addresses that may come in.")
-    allowed_email_domains: Annotated[List, _each(_email_domain)] = Field(
+    allowed_emails: EmailList = Field((), description="Verified addresses that may come in.")
+    allowed_email_domains: EmailDomainList = Field(
         (), description="Domains whose verified addresses may come in. A subdomain is another domain."
     )
     allowed_organizations: List = Field((), description="Stytch B2B organizations whose members may come in.")
     bearer_tokens: BearerTokenList = Field(
         (), description="Static tokens: name|sha256|scope scope|YYYY-MM-DD, the date optional. See `token new`."
     )
-    stytch_project_id: Annotated[str, AfterValidator(_project_id)] | None = Field(
+    stytch_project_id: ProjectId | None = Field(
         None, description="The Stytch project, which is also the audience of its tokens."
     )
     stytch_secret: Credential | None = Field(
         None, description="The project's secret, for the sign-in page and to look up e-mail addresses."
     )
-    stytch_public_token: Annotated[str, AfterValidator(_public_token)] | None = Field(
+    stytch_public_token: PublicToken | None = Field(
         None, description="The project's public token, for the log-in with google and github."
     )
-    stytch_domain: Annotated[str, AfterValidator(_stytch_domain)] | None = Field(
+    stytch_domain: StytchDomain | None = Field(
         None, description="The project's own domain, the issuer: https://<name>.customers.stytch.com"
     )
     stytch_audience: Audience = Field(
@@ -208,16 +102,14 @@ class Settings(Listening):
     stytch_revocation_seconds: int | None = Field(
         None, ge=1, le=86_400, description="Ask Stytch at least so often whether an application is still connected."
     )
-    signin_methods: Annotated[
-        tuple[Literal["email-code", "email-link", "google", "github"], ...], NoDecode, BeforeValidator(_split)
-    ] = Field(
+    signin_methods: SigninMethodList = Field(
         ("email-code",), min_length=1, description="Ways to log in: email-code, email-link, google, github, as shown."
     )
     signin_secret: SecretList = Field(
         (),
         description="Encrypts the cookies of the sign-in page: 32 characters or more; the first of several encrypts.",
     )
-    oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
+    oidc_issuer: IssuerIdentifier | None = Field(
         None, description="The issuer identifier, byte for byte, of an authorization server with discovery."
     )
     oidc_audience: Audience | None = Field(
@@ -229,7 +121,7 @@ class Settings(Listening):
     workos_audience: Audience | None = Field(
         None, description="The resource indicator set up in WorkOS. If not set: the MCP URL."
     )
-    workos_default_scopes: Annotated[List, _each(_scope)] = Field(
+    workos_default_scopes: ScopeList = Field(
         (), description="Scopes of people whose tokens have neither scopes of this server nor permissions."
     )
     workos_api_key: Credential | None = Field(
@@ -238,15 +130,13 @@ class Settings(Listening):
     cf_access_team_domain: Origin | None = Field(
         None, description="Who signs for Cloudflare Access: https://<team>.cloudflareaccess.com"
     )
-    cf_access_aud: Annotated[str, AfterValidator(_aud_tag)] | None = Field(
+    cf_access_aud: AudTag | None = Field(
         None, description="The AUD tag of the Access application in front of this server."
     )
     cf_access_service_tokens: List = Field(
         (), description="Service tokens that may come in, by their client ID (<hex digits>.access)."
     )
-    cf_access_scopes: Annotated[List, _each(_scope)] = Field(
-        (), description="What everyone may do whom Cloudflare Access lets through."
-    )
+    cf_access_scopes: ScopeList = Field((), description="What everyone may do whom Cloudflare Access lets through.")
 
     @property
     def url(self) -> PublicUrl:
@@ -280,7 +170,7 @@ class Settings(Listening):
         )
 
     def problems(self) -> Iterator[Problem]:
-        """What is wrong with settings that are each right: a subclass adds to it."""
+        """What is wrong with several together: a subclass adds to it."""
         yield from self._issuer_problems()
         yield from self._watching_problems()
         for part in ("name", "digest"):
@@ -366,104 +256,3 @@ class Settings(Listening):
                 "SCOPE_MODE is custom, and AuthKit grants no scopes of this server: without WORKOS_DEFAULT_SCOPES only"
                 " those may use a tool whose role has permissions of the same names."
             )
-
-
-SettingsT = TypeVar("SettingsT", bound=Settings)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One line of the report: the name of a setting and a sentence about it."""
-
-    name: str
-    sentence: str
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; `problems` has all that is wrong, in the order of the fields."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(f"{len(problems)} settings need attention")
-        self.problems = problems
-
-    def report(self, server: str) -> str:
-        """The text for a person."""
-        count = len(self.problems)
-        width = max(len(problem.name) for problem in self.problems)
-        noun = "1 setting needs" if count == 1 else f"{count} settings need"
-        lines = [f"  {problem.name:<{width}}   {problem.sentence}" for problem in self.problems]
-        return "\n".join(
-            [f"{server} cannot start: {noun} attention.", "", *lines, "", f"All settings: {server} serve --help"]
-        )
-
-
-def load(kind: type[SettingsT], env_file: Path | None = None) -> SettingsT:
-    """Reads the environment, then `env_file` for what the environment does not set.
-
-    Raises SettingsError with everything that is wrong at once.
-    """
-    try:
-        settings = kind(_env_file=env_file)  # type: ignore[call-arg]
-    except UnicodeDecodeError:
-        raise SettingsError([Problem(str(env_file), "is not UTF-8 text.")]) from None
-    except ValidationError as error:
-        # What is left of the settings may be wrong together as well, and the person should read it all at once.
-        rest = _without(kind, {str(entry["loc"][0]) for entry in error.errors()}, env_file)
-        first: dict[str, Problem] = {}
-        for problem in (*(_problem(kind, entry) for entry in error.errors()), *rest.problems()):
-            first.setdefault(problem.name, problem)
-        raise SettingsError(_sorted(kind, list(first.values()))) from None
-    problems = list(settings.problems())
-    if problems:
-        raise SettingsError(_sorted(kind, problems))
-    return settings
-
-
-def missing(kind: type[Settings], name: str) -> Problem:
-    """The problem of a setting that is needed and not there."""
-    return Problem(name.upper(), f"is not set. {kind.model_fields[name].description}")
-
-
-def _without(kind: type[SettingsT], bad: set[str], env_file: Path | None) -> SettingsT:
-    """The settings as if the bad ones had been absent; where absence is wrong too, they get a harmless value."""
-    harmless: dict[str, Any] = {
-        "public_url": "http://127.0.0.1:8000",
-        "allowed_emails": "somebody@example.com",
-        "allowed_email_domains": "example.com",
-    }
-    given = {name: field.get_default() for name, field in kind.model_fields.items() if name in bad}
-    given.update({name: value for name, value in harmless.items() if name in bad})
-    optional: dict[str, Any] = {name: (Any, None) for name, value in given.items() if value is PydanticUndefined}
-    given.update(dict.fromkeys(optional))
-    return create_model(kind.__name__, __base__=kind, **optional)(_env_file=env_file, **given)  # type: ignore[call-arg]
-
-
-def _problem(kind: type[Settings], entry: Mapping[str, Any]) -> Problem:
-    name = str(entry["loc"][0])
-    field = kind.model_fields[name]
-    if entry["type"] == "missing":
-        return missing(kind, name)
-    message = f"{entry['msg'][:1].lower()}{entry['msg'][1:]}"
-    sentence = str(entry["ctx"]["error"]) if entry["type"] == "value_error" else f"is not accepted: {message}."
-    given = "" if _is_secret(field) else f'"{_given(entry["input"])}" '
-    return Problem(name.upper(), given + sentence)
-
-
-def _given(value: object) -> str:
-    text = ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
-    return textwrap.shorten(re.sub(r"//[^/@]*@", "//...@", text), 80, placeholder="...")
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    """Bearer tokens too: whoever wrote the token where its hash belongs does not want to read it in a log."""
-    return any(kind in str(field.annotation) for kind in ("Secret", "BearerToken"))
-
-
-def in_order(kind: type[Settings]) -> dict[str, FieldInfo]:
-    """The settings as they are shown: where it listens comes last, for most never change it."""
-    return dict(sorted(kind.model_fields.items(), key=lambda item: item[0] in Listening.model_fields))
-
-
-def _sorted(kind: type[Settings], problems: list[Problem]) -> list[Problem]:
-    order = {name.upper(): position for position, name in enumerate(in_order(kind))}
-    return sorted(problems, key=lambda problem: order.get(problem.name, len(order)))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import httpx
 
-from stytch_mcp.app import accepted_issuers
+from stytch_mcp.admission import accepted_issuers
 from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.keys import Keys
 from stytch_mcp.protect.metadata import IssuerMetadata

@@ -17,19 +17,25 @@ ANSWERING_SECONDS: Final = 30.0
 
 
 class Load:
-    """Some connections to one server, each with at most one call under way."""
+    """Some connections to one server, each with at most one call under way.
+
+    `latencies` are the seconds from sending to the last byte of every answer since it was cleared.
+    """
 
     def __init__(self, connections: list[socket.socket], request: bytes) -> None:
         self._connections = connections
         self._request = request
+        self.latencies: list[float] = []
 
     def burst(self, count: int) -> float:
         """Makes so many calls, which must be answered with 200, and returns the seconds that it took."""
         answers = dict.fromkeys(self._connections, b"")
+        sent = {}
         started = time.perf_counter()
         with selectors.DefaultSelector() as selector:
             for connection in self._connections[:count]:
                 selector.register(connection, selectors.EVENT_READ, connection)
+                sent[connection] = time.perf_counter()
                 connection.sendall(self._request)
             waiting, left = min(count, len(answers)), count - len(answers)
             while waiting:
@@ -42,8 +48,11 @@ class Load:
                     if not is_complete(answers[connection]):
                         continue
                     answers[connection] = b""
+                    now = time.perf_counter()
+                    self.latencies.append(now - sent[connection])
                     if left > 0:
                         left -= 1
+                        sent[connection] = now
                         connection.sendall(self._request)
                     else:
                         waiting -= 1

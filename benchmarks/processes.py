@@ -78,11 +78,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(*arguments: str, **environment: str) -> Iterator[Server]:
-    """A Python process that listens on a port; ended with SIGTERM when left."""
+def process(*arguments: str, program: str | Path = sys.executable, **environment: str) -> Iterator[Server]:
+    """A process, of Python where nothing else is said, that listens on a port; ended with SIGTERM when left."""
     port = free_port()
     child = subprocess.Popen(
-        [sys.executable, *arguments],
+        [str(program), *arguments],
         env={**os.environ, "PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}", **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import selectors
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import repeat
 from typing import Final
 
 import calls
@@ -22,13 +23,14 @@ class Load:
     `latencies` are the seconds from sending to the last byte of every answer since it was cleared.
     """
 
-    def __init__(self, connections: list[socket.socket], request: bytes) -> None:
+    def __init__(self, connections: list[socket.socket], requests: Iterator[bytes], status: int = 200) -> None:
         self._connections = connections
-        self._request = request
+        self._requests = requests
+        self._status = status
         self.latencies: list[float] = []
 
     def burst(self, count: int) -> float:
-        """Makes so many calls, which must be answered with 200, and returns the seconds that it took."""
+        """Makes so many calls, which must be answered with the status, and returns the seconds that it took."""
         answers = dict.fromkeys(self._connections, b"")
         sent = {}
         started = time.perf_counter()
@@ -36,7 +38,7 @@ class Load:
             for connection in self._connections[:count]:
                 selector.register(connection, selectors.EVENT_READ, connection)
                 sent[connection] = time.perf_counter()
-                connection.sendall(self._request)
+                connection.sendall(next(self._requests))
             waiting, left = min(count, len(answers)), count - len(answers)
             while waiting:
                 ready = selector.select(ANSWERING_SECONDS)
@@ -45,7 +47,7 @@ class Load:
                 for key, _ in ready:
                     connection = key.data
                     answers[connection] += connection.recv(CHUNK)
-                    if not is_complete(answers[connection]):
+                    if not is_complete(answers[connection], self._status):
                         continue
                     answers[connection] = b""
                     now = time.perf_counter()
@@ -53,7 +55,7 @@ class Load:
                     if left > 0:
                         left -= 1
                         sent[connection] = now
-                        connection.sendall(self._request)
+                        connection.sendall(next(self._requests))
                     else:
                         waiting -= 1
         return time.perf_counter() - started
@@ -61,25 +63,38 @@ class Load:
 
 @contextmanager
 def load(server: Server, era: str, token: str, *, connections: int) -> Iterator[Load]:
-    """Opens the connections."""
+    """One server, one token, TOOL."""
     body = calls.body(era, TOOL)
-    headers = {"Host": f"127.0.0.1:{server.port}", "Content-Length": str(len(body)), **calls.headers(era, TOOL, token)}
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    request = "\r\n".join(["POST /mcp HTTP/1.1", *lines, "", ""]).encode() + body
+    request = as_bytes("POST", server.host, calls.headers(era, TOOL, token), body)
+    with connected([server], connections) as opened:
+        yield Load(opened, repeat(request))
+
+
+@contextmanager
+def connected(servers: Sequence[Server], count: int) -> Iterator[list[socket.socket]]:
+    """So many connections, to each server in turn."""
     with ExitStack() as stack:
-        opened = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(connections)]
-        for connection in opened:
-            stack.enter_context(connection)
+        opened = []
+        for number in range(count):
+            port = servers[number % len(servers)].port
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield Load(opened, request)
+            opened.append(connection)
+        yield opened
 
 
-def is_complete(answer: bytes) -> bool:
-    """Whether a response to the last byte is there."""
+def as_bytes(method: str, host: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """A request for /mcp."""
+    lines = [f"{name}: {value}" for name, value in {"Host": host, "Content-Length": len(body), **headers}.items()]
+    return "\r\n".join([f"{method} /mcp HTTP/1.1", *lines, "", ""]).encode() + body
+
+
+def is_complete(answer: bytes, status: int = 200) -> bool:
+    """Whether a response to the last byte is there. Raises BenchmarkError for another status."""
     head, end, body = answer.partition(b"\r\n\r\n")
     if not end:
         return False
-    if not head.startswith(b"HTTP/1.1 200 "):
+    if not head.startswith(f"HTTP/1.1 {status} ".encode()):
         raise BenchmarkError(answer[:200].decode())
     length = head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]
     return len(body) == int(length) if length else body.endswith(b"0\r\n\r\n")

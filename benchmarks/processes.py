@@ -36,8 +36,12 @@ class Server:
     port: int
 
     @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}"
 
     def get(self, path: str) -> Any:
         """The JSON of an answer."""

@@ -1,6 +1,6 @@
-// The TypeScript SDK's server as its documentation has it: both eras on one endpoint. PORT, ISSUER, AUDIENCE.
+// The TypeScript SDK's server, both eras on one endpoint, answers as JSON. Environment: PORT, ISSUER, AUDIENCE.
 import { createMcpExpressApp, requireBearerAuth } from "@modelcontextprotocol/express";
-import { toNodeHandler } from "@modelcontextprotocol/node";
+import { NodeStreamableHTTPServerTransport, toNodeHandler } from "@modelcontextprotocol/node";
 import { createMcpHandler, McpServer, OAuthError, OAuthErrorCode } from "@modelcontextprotocol/server";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { z } from "zod";
@@ -41,9 +41,20 @@ function build() {
   return server;
 }
 
+// On 2025-11-25 createMcpHandler answers as a stream and has no option for that, so its transport is used directly.
+async function legacy(request, response) {
+  const transport = new NodeStreamableHTTPServerTransport({ sessionIdGenerator: undefined, enableJsonResponse: true });
+  const server = build();
+  response.on("close", () => server.close());
+  await server.connect(transport);
+  await transport.handleRequest(request, response, request.body);
+}
+
+const modern = toNodeHandler(createMcpHandler(build, { legacy: "reject" }));
 const app = createMcpExpressApp();
-const handle = toNodeHandler(createMcpHandler(build));
 app.post("/mcp", requireBearerAuth({ verifier, requiredScopes: ["notes:read"] }), (request, response) =>
-  handle(request, response, request.body),
+  request.get("mcp-protocol-version") < "2026"
+    ? legacy(request, response)
+    : modern(request, response, request.body),
 );
 app.listen(Number(PORT), "127.0.0.1");

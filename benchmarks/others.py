@@ -1,7 +1,7 @@
 """The servers that the generated one is compared with: python others.py KIND; PORT, ISSUER and AUDIENCE.
 
-All verify an RS256 token by the issuer's keys and answer `whoami` alike. Each is as its documentation has it, and
-stateless with answers as JSON. The one in TypeScript is in `typescript/`; its SDK answers 2025-11-25 with a stream.
+All but `bare` verify an RS256 token by the issuer's keys; all answer `whoami` alike, stateless and as JSON, and are
+else as their documentation has it. The one in TypeScript is in `typescript/`.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Verifier:
         )
 
 
-def sdk() -> None:
-    """Nothing but the official SDK with its own authentication."""
+def sdk(verifier: Verifier | None) -> None:
+    """Nothing but the official SDK, with its own authentication or with none at all."""
     from mcp.server.auth.middleware.auth_context import get_access_token
     from mcp.server.auth.settings import AuthSettings
     from mcp.server.mcpserver import MCPServer
@@ -91,15 +91,14 @@ def sdk() -> None:
         required_scopes=[SCOPE],
         validate_token_resource=False,
     )
-    server = MCPServer("sdk", token_verifier=Verifier(), auth=settings)
+    server = MCPServer("sdk", token_verifier=verifier, auth=settings if verifier else None)
+    nobody = json.loads(os.environ["CLAIMS"])
 
     @server.tool()
     async def whoami() -> Caller:
         """Tell who is logged in."""
         token = get_access_token()
-        assert token is not None
-        assert token.claims is not None
-        return caller(token.claims)
+        return caller(token.claims if token is not None and token.claims is not None else nobody)
 
     app = server.streamable_http_app(stateless_http=True, json_response=True)
     uvicorn.run(app, port=port(), access_log=False, log_level="warning", **QUICK)  # type: ignore[arg-type]
@@ -165,8 +164,8 @@ def starlette() -> None:
 
 if __name__ == "__main__":
     kind = sys.argv[1]
-    if kind == "sdk":
-        sdk()
+    if kind in {"bare", "sdk"}:
+        sdk(Verifier() if kind == "sdk" else None)
     elif kind == "starlette":
         starlette()
     else:

@@ -6,9 +6,8 @@ import statistics
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from report import NAMES
+from report import CONNECTIONS, NAMES
 
-CONNECTIONS: Final = 16
 LEFT, BAR, GAP, WIDTH, SCALE = 250, 14, 46, 760, 430
 # Its own ground, so that it can be read whatever the page around it looks like.
 STYLE: Final = """

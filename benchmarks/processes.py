@@ -124,9 +124,9 @@ def issuing() -> Iterator[Server]:
 
 
 @contextmanager
-def kind(name: str, issuer: Server) -> Iterator[Server]:
+def kind(name: str, issuer: Server, **changes: str) -> Iterator[Server]:
     """One of the servers of `servers.py`, ready."""
-    with process(str(HERE / "servers.py"), name, **settings(issuer)) as server:
+    with process(str(HERE / "servers.py"), name, **settings(issuer), **changes) as server:
         wait_for(server.port)
         yield server
 

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 NAMES: Final = {
     "generated": "generated server",
-    "ungated": "the same without its gate",
+    "ungated": "generated server without its gate",
+    "bare": "Python SDK, no authentication",
     "sdk": "Python SDK, its own authentication",
-    "fastmcp": "FastMCP, as it installs",
-    "fastmcp-quick": "FastMCP, with uvloop and httptools",
+    "fastmcp": "FastMCP with JWTVerifier",
+    "fastmcp-quick": "FastMCP, uvloop and httptools added",
     "typescript": "TypeScript SDK on Node.js 22",
-    "starlette": "Starlette alone, no SDK",
+    "starlette": "Starlette, no MCP",
 }
 GOALS: Final = (
     ("ungated", "2025-11-25", 0.95),
@@ -26,51 +27,127 @@ GOALS: Final = (
     ("typescript", "2026-07-28", 1.0),
 )
 MEMORY_GOAL: Final = 0.5
+# Of what is shown for one number of connections only.
+CONNECTIONS: Final = 16
 
 
 def peers(found: dict[str, Any]) -> str:
     """The tables of one run of `peers`."""
-    parts = [table(("throughput of the generated server, in that of", "era", "connections", "ratio", "goal", ""), _goals(found))]
+    counts = connections(found)
+    each = [f"{count} connection{'s' if count > 1 else ''}" for count in counts]
+    parts = [
+        "Throughput of the generated server, in that of another: the median of the rounds' ratios.",
+        table(["In that of", "Protocol", "Goal", *each], _goals(found)),
+        _memory_goal(found),
+    ]
     for era in dict.fromkeys(row["era"] for row in found["calls"]):
-        parts.append(f"### {era}")
-        parts.append(table(("server", "connections", "calls/s", "p50 ms", "p99 ms", "processor us"), _speeds(found, era)))
-    parts.append("### Memory and start")
+        head = ["Server", *(f"calls/s, {count}" for count in counts), *(f"p50, p99 ms, {count}" for count in counts)]
+        parts += [
+            f"### Calls on {era}",
+            f"By the number of connections; the processor time of a call with {CONNECTIONS}.",
+            table([*head, "processor µs"], _speeds(found, era)),
+        ]
     rows = [
-        (NAMES[row["server"]], *(f"{statistics.median(row[what]):.3g}" for what in ("idle", "loaded", "start")))
+        [NAMES[row["server"]], *(number(row[what]) for what in ("idle", "loaded", "start"))]
         for row in found["footprint"]
     ]
-    parts.append(table(("server", "RSS idle MiB", "RSS after load MiB", "start s"), rows))
-    return "\n\n".join(parts)
+    head = ["Server", "RSS MiB after the first call", "RSS MiB after load", "start s"]
+    return "\n\n".join([*parts, "### Memory and start", table(head, rows)])
 
 
-def ratio(found: dict[str, Any], other: str, era: str, connections: int) -> float:
+def growth(found: dict[str, Any]) -> str:
+    """The tables of one run of `growth`."""
+    eras = [key for key in found["tools"][0] if key.startswith("20")]
+    tools = [
+        [
+            f"{row['tools']:,}",
+            *(number(row[era]) for era in eras),
+            number(row["tools/list"]),
+            number([row["memory"]]),
+        ]
+        for row in found["tools"]
+    ]
+    tokens = [
+        [
+            f"{row['tokens']:,}",
+            number(row["processor"]),
+            number(row["p99"]),
+            *(number([row[what]]) for what in ("idle", "filled", "loaded")),
+        ]
+        for row in found["tokens"]
+    ]
+    replicas = [
+        [
+            str(row["replicas"]),
+            *(number(row[what]) for what in ("per_second", "processor", "p99")),
+            number([row["memory"]]),
+        ]
+        for row in found["replicas"]
+    ]
+    return "\n\n".join(
+        [
+            "### Tools",
+            table(["Tools", *(f"call on {era}, µs" for era in eras), "tools/list, µs", "RSS MiB"], tools),
+            "### Distinct tokens",
+            table(
+                [
+                    "Tokens",
+                    "call, µs",
+                    "p99 ms",
+                    "RSS MiB after the first call",
+                    "after each token was used",
+                    "after further calls",
+                ],
+                tokens,
+            ),
+            "### Replicas",
+            table(["Replicas", "calls/s", "call, µs", "p99 ms", "RSS MiB of all"], replicas),
+        ]
+    )
+
+
+def connections(found: dict[str, Any]) -> list[int]:
+    """The numbers of connections that were measured."""
+    return list(dict.fromkeys(row["connections"] for row in found["calls"]))
+
+
+def ratio(found: dict[str, Any], other: str, era: str, count: int) -> float:
     """The throughput of the generated server in that of another: the median of the rounds' ratios."""
     series = {
-        row["server"]: row["per_second"]
-        for row in found["calls"]
-        if row["era"] == era and row["connections"] == connections
+        row["server"]: row["per_second"] for row in found["calls"] if row["era"] == era and row["connections"] == count
     }
     return statistics.median(ours / theirs for ours, theirs in zip(series["generated"], series[other], strict=True))
 
 
-def _goals(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+def _goals(found: dict[str, Any]) -> Iterator[list[str]]:
     for other, era, goal in GOALS:
-        for connections in dict.fromkeys(row["connections"] for row in found["calls"]):
-            value = ratio(found, other, era, connections)
-            verdict = "met" if value >= goal else "MISSED"
-            yield NAMES[other], era, str(connections), f"{value:.3g}", f">= {goal:g}", verdict
+        ratios = [ratio(found, other, era, count) for count in connections(found)]
+        marked = [f"{each:.3g}" if each >= goal else f"{each:.3g} MISSED" for each in ratios]
+        yield [NAMES[other], era, f"at least {goal:g}", *marked]
+
+
+def _memory_goal(found: dict[str, Any]) -> str:
     loaded = {row["server"]: row["loaded"] for row in found["footprint"]}
     pairs = zip(loaded["generated"], loaded["typescript"], strict=True)
     value = statistics.median(ours / theirs for ours, theirs in pairs)
     verdict = "met" if value <= MEMORY_GOAL else "MISSED"
-    yield f"memory in that of: {NAMES['typescript']}", "both", "16", f"{value:.3g}", f"<= {MEMORY_GOAL:g}", verdict
+    name = NAMES["typescript"]
+    return f"Memory after load, in that of the {name}: {value:.3g}. The goal, at most {MEMORY_GOAL:g}, is {verdict}."
 
 
-def _speeds(found: dict[str, Any], era: str) -> Iterator[tuple[str, ...]]:
-    for row in found["calls"]:
-        if row["era"] == era:
-            values = (f"{statistics.median(row[what]):.3g}" for what in ("p50", "p99", "processor"))
-            yield NAMES[row["server"]], str(row["connections"]), f"{statistics.median(row['per_second']):.0f}", *values
+def _speeds(found: dict[str, Any], era: str) -> Iterator[list[str]]:
+    rows = {(row["server"], row["connections"]): row for row in found["calls"] if row["era"] == era}
+    for name in dict.fromkeys(row["server"] for row in found["calls"]):
+        each = [rows[name, count] for count in connections(found)]
+        waiting = [f"{number(row['p50'])}, {number(row['p99'])}" for row in each]
+        processor = number(rows[name, CONNECTIONS]["processor"])
+        yield [NAMES[name], *(number(row["per_second"]) for row in each), *waiting, processor]
+
+
+def number(values: Sequence[float]) -> str:
+    """The median, in three digits where there are no more before the point."""
+    median = statistics.median(values)
+    return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -91,7 +91,8 @@ def sdk(verifier: Verifier | None) -> None:
         required_scopes=[SCOPE],
         validate_token_resource=False,
     )
-    server = MCPServer("sdk", token_verifier=verifier, auth=settings if verifier else None)
+    # At INFO it writes a line for each call on 2025-11-25, which takes longer than the call.
+    server = MCPServer("sdk", token_verifier=verifier, auth=settings if verifier else None, log_level="WARNING")
     nobody = json.loads(os.environ["CLAIMS"])
 
     @server.tool()

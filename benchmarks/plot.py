@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from report import CONNECTIONS, NAMES
 
-LEFT, BAR, GAP, WIDTH, SCALE = 250, 14, 46, 760, 430
+LEFT, BAR, GAP, WIDTH, SCALE = 280, 14, 46, 790, 430
 # Its own ground, so that it can be read whatever the page around it looks like.
 STYLE: Final = """
 .ground { fill: #ffffff } text { fill: #1f2430; font: 13px system-ui, sans-serif }

@@ -116,7 +116,12 @@ def ratio(found: dict[str, Any], other: str, era: str, count: int) -> float:
     series = {
         row["server"]: row["per_second"] for row in found["calls"] if row["era"] == era and row["connections"] == count
     }
-    return statistics.median(ours / theirs for ours, theirs in zip(series["generated"], series[other], strict=True))
+    return median_ratio(series["generated"], series[other])
+
+
+def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Round by round, so that only neighbours in time are compared."""
+    return statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
 
 
 def _goals(found: dict[str, Any]) -> Iterator[list[str]]:
@@ -128,8 +133,7 @@ def _goals(found: dict[str, Any]) -> Iterator[list[str]]:
 
 def _memory_goal(found: dict[str, Any]) -> str:
     loaded = {row["server"]: row["loaded"] for row in found["footprint"]}
-    pairs = zip(loaded["generated"], loaded["typescript"], strict=True)
-    value = statistics.median(ours / theirs for ours, theirs in pairs)
+    value = median_ratio(loaded["generated"], loaded["typescript"])
     verdict = "met" if value <= MEMORY_GOAL else "MISSED"
     name = NAMES["typescript"]
     return f"Memory after load, in that of the {name}: {value:.3g}. The goal, at most {MEMORY_GOAL:g}, is {verdict}."

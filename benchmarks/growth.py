@@ -47,7 +47,7 @@ def measure(effort: Effort) -> dict[str, Any]:
 def _tools(issuer: Server, effort: Effort) -> list[dict[str, Any]]:
     """Calls of `whoami` in both eras, and lists of all tools."""
     (token,) = issuer.get("/bench/tokens/1")
-    few = replace(effort, turns=1, calls_per_turn=LISTS_PER_TURN, warming=LISTS_PER_TURN)
+    few = replace(effort, turns=1, calls_per_turn=LISTS_PER_TURN)
     with ExitStack() as stack:
         servers = {count: stack.enter_context(kind("protected", issuer, TOOLS=str(count))) for count in effort.tools}
         rows: dict[int, dict[str, Any]] = {count: {"tools": count} for count in effort.tools}

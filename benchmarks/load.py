@@ -46,7 +46,10 @@ class Load:
                     raise BenchmarkError("no answer")
                 for key, _ in ready:
                     connection = key.data
-                    answers[connection] += connection.recv(CHUNK)
+                    received = connection.recv(CHUNK)
+                    if not received:
+                        raise BenchmarkError("the connection was closed")
+                    answers[connection] += received
                     if not is_complete(answers[connection], self._status):
                         continue
                     answers[connection] = b""

@@ -33,8 +33,10 @@ class Contender:
 def compare(contenders: Mapping[Name, Contender], effort: Effort) -> dict[Name, dict[str, list[float]]]:
     """A value for each round: calls per second, milliseconds of waiting, microseconds of processor for a call."""
     found: dict[Name, dict[str, list[float]]] = {name: {what: [] for what in VALUES} for name in contenders}
-    for each in contenders.values():
-        each.load.burst(effort.warming)
+    # In turns too: a server closes a connection that waits for some seconds.
+    for _ in range(effort.warming):
+        for each in contenders.values():
+            each.load.burst(effort.calls_per_turn)
     for _ in range(effort.rounds):
         turns: dict[Name, list[tuple[float, float]]] = {name: [] for name in contenders}
         for each in contenders.values():

@@ -17,10 +17,10 @@ import fake_issuer
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from effort import Effort
-from load import Load, as_bytes, connected
+from load import Load, as_bytes
 from peers import ERAS, serving
 from processes import TOOL, Server, issuing, kind
-from turns import Contender, compare
+from turns import compare
 
 CONNECTIONS: Final = 16
 LIST: Final = "tools/list"
@@ -52,12 +52,12 @@ def _tools(issuer: Server, effort: Effort) -> list[dict[str, Any]]:
         servers = {count: stack.enter_context(kind("protected", issuer, TOOLS=str(count))) for count in effort.tools}
         rows: dict[int, dict[str, Any]] = {count: {"tools": count} for count in effort.tools}
         for what in (*ERAS, LIST):
-            contenders = {}
+            loads = {}
             for count, server in servers.items():
-                opened = stack.enter_context(connected([server], CONNECTIONS if what != LIST else 1))
                 request = _list(server.host, token) if what == LIST else _call(server.host, what, token)
-                contenders[count] = Contender([server], Load(opened, repeat(request)))
-            for count, values in compare(contenders, few if what == LIST else effort).items():
+                load = Load([server], 1 if what == LIST else CONNECTIONS, repeat(request))
+                loads[count] = stack.enter_context(load)
+            for count, values in compare(loads, few if what == LIST else effort).items():
                 rows[count][what] = values["processor"]
         for count, server in servers.items():
             rows[count]["memory"] = round(server.memory()[0], 1)
@@ -67,7 +67,7 @@ def _tools(issuer: Server, effort: Effort) -> list[dict[str, Any]]:
 def _tokens(issuer: Server, effort: Effort) -> list[dict[str, Any]]:
     """Calls with tokens in a circle, after each of a great many was used."""
     pem = issuer.get("/bench/key")
-    rows, contenders = [], {}
+    rows, loads = [], {}
     with ExitStack() as stack:
         for count in effort.tokens:
             server = stack.enter_context(serving("generated", issuer))
@@ -77,37 +77,39 @@ def _tokens(issuer: Server, effort: Effort) -> list[dict[str, Any]]:
             latest = _use(server, issuer.url, pem, count)
             row["filled"] = round(server.memory()[0], 1)
             requests = cycle([_call(server.host, calls.MODERN, token) for token in latest])
-            opened = stack.enter_context(connected([server], CONNECTIONS))
-            contenders[count] = Contender([server], Load(opened, requests))
+            loads[count] = stack.enter_context(Load([server], CONNECTIONS, requests))
             rows.append(row)
-        for row, values in zip(rows, compare(contenders, effort).values(), strict=True):
-            row.update(values)
-        for row, each in zip(rows, contenders.values(), strict=True):
-            row["loaded"] = round(each.servers[0].memory()[0], 1)
+        found = compare(loads, effort)
+        for row in rows:
+            (server,) = loads[row["tokens"]].servers
+            row |= {**found[row["tokens"]], "loaded": round(server.memory()[0], 1)}
     return rows
 
 
 def _use(server: Server, domain: str, pem: str, count: int) -> list[str]:
     """Has the server judge so many tokens, each once, by the cheapest request there is. The latest are returned."""
     latest: deque[str] = deque(maxlen=CIRCLE)
-    with connected([server], CONNECTIONS) as opened:
-        for tokens in _minted(domain, pem, count):
-            requests = (as_bytes("GET", server.host, {"Authorization": f"Bearer {token}"}) for token in tokens)
-            Load(opened, requests, status=405).burst(len(tokens))
-            latest.extend(tokens)
+
+    def requests() -> Iterator[bytes]:
+        for token in _minted(domain, pem, count):
+            latest.append(token)
+            yield as_bytes("GET", server.host, {"Authorization": f"Bearer {token}"})
+
+    with Load([server], CONNECTIONS, requests(), status=405) as load:
+        load.burst(count)
     return list(latest)
 
 
-def _minted(domain: str, pem: str, count: int) -> Iterator[list[str]]:
-    """Batches of tokens; some more are being signed while one is used."""
+def _minted(domain: str, pem: str, count: int) -> Iterator[str]:
+    """So many tokens; some more are being signed while one is used."""
     with ProcessPoolExecutor(MINTERS) as pool:
         ahead: deque[Future[list[str]]] = deque()
         for start in range(0, count, BATCH):
             ahead.append(pool.submit(mint, domain, pem, range(start, min(start + BATCH, count))))
             if len(ahead) > AHEAD:
-                yield ahead.popleft().result()
+                yield from ahead.popleft().result()
         while ahead:
-            yield ahead.popleft().result()
+            yield from ahead.popleft().result()
 
 
 def mint(domain: str, pem: str, numbers: Sequence[int]) -> list[str]:
@@ -128,11 +130,11 @@ def _replicas(issuer: Server, effort: Effort) -> list[dict[str, Any]]:
             stack.enter_context(serving("generated", issuer, PUBLIC_URL=f"http://{REPLICAS_HOST}"))
             for _ in range(max(effort.replicas))
         ]
-        contenders = {}
-        for count in effort.replicas:
-            opened = stack.enter_context(connected(servers[:count], CONNECTIONS_OF_ALL))
-            contenders[count] = Contender(servers[:count], Load(opened, repeat(request)))
-        found = compare(contenders, effort)
+        loads = {
+            count: stack.enter_context(Load(servers[:count], CONNECTIONS_OF_ALL, repeat(request)))
+            for count in effort.replicas
+        }
+        found = compare(loads, effort)
         return [
             {"replicas": count, **values, "memory": round(sum(each.memory()[0] for each in servers[:count]), 1)}
             for count, values in found.items()

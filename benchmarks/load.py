@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import repeat
-from typing import Final
+from typing import Final, Self
 
 import calls
 from processes import TOOL, BenchmarkError, Server
@@ -18,19 +19,31 @@ ANSWERING_SECONDS: Final = 30.0
 
 
 class Load:
-    """Some connections to one server, each with at most one call under way.
+    """Some connections, to each of the servers in turn, each with at most one call under way; open while entered.
 
     `latencies` are the seconds from sending to the last byte of every answer since it was cleared.
     """
 
-    def __init__(self, connections: list[socket.socket], requests: Iterator[bytes], status: int = 200) -> None:
-        self._connections = connections
+    def __init__(
+        self, servers: Sequence[Server], connections: int, requests: Iterator[bytes], status: int = 200
+    ) -> None:
+        self.servers = servers
+        self.latencies: list[float] = []
+        self._ports = [servers[number % len(servers)].port for number in range(connections)]
         self._requests = requests
         self._status = status
-        self.latencies: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._connections = [_connection(port) for port in self._ports]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._connections:
+            connection.close()
 
     def burst(self, count: int) -> float:
         """Makes so many calls, which must be answered with the status, and returns the seconds that it took."""
+        self._renew()
         answers = dict.fromkeys(self._connections, b"")
         sent = {}
         started = time.perf_counter()
@@ -63,27 +76,28 @@ class Load:
                         waiting -= 1
         return time.perf_counter() - started
 
+    def _renew(self) -> None:
+        """Servers close a connection that has waited for some seconds; there is nothing else to be read now."""
+        closed = select.select(self._connections, [], [], 0)[0]
+        for number, connection in enumerate(self._connections):
+            if connection in closed:
+                connection.close()
+                self._connections[number] = _connection(self._ports[number])
+
 
 @contextmanager
 def load(server: Server, era: str, token: str, *, connections: int) -> Iterator[Load]:
     """One server, one token, TOOL."""
     body = calls.body(era, TOOL)
     request = as_bytes("POST", server.host, calls.headers(era, TOOL, token), body)
-    with connected([server], connections) as opened:
-        yield Load(opened, repeat(request))
-
-
-@contextmanager
-def connected(servers: Sequence[Server], count: int) -> Iterator[list[socket.socket]]:
-    """So many connections, to each server in turn."""
-    with ExitStack() as stack:
-        opened = []
-        for number in range(count):
-            port = servers[number % len(servers)].port
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            opened.append(connection)
+    with Load([server], connections, repeat(request)) as opened:
         yield opened
+
+
+def _connection(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def as_bytes(method: str, host: str, headers: dict[str, str], body: bytes = b"") -> bytes:

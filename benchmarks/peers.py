@@ -16,7 +16,7 @@ import fake_issuer
 from effort import Effort
 from load import load
 from processes import HERE, Server, issuing, process, settings, wait_for
-from turns import Contender, compare, note
+from turns import compare, note
 
 BUILD: Final = HERE.parent / "build"
 FOREIGN: Final = BUILD / "foreign"
@@ -94,12 +94,10 @@ def speeds(issuer: Server, token: str, effort: Effort) -> list[dict[str, Any]]:
         for era in ERAS:
             for connections in effort.connections:
                 with ExitStack() as opened:
-                    contenders = {
-                        name: Contender(
-                            [server], opened.enter_context(load(server, era, token, connections=connections))
-                        )
+                    loads = {
+                        name: opened.enter_context(load(server, era, token, connections=connections))
                         for name, server in servers.items()
                     }
-                    for name, values in compare(contenders, effort).items():
+                    for name, values in compare(loads, effort).items():
                         rows.append({"server": name, "era": era, "connections": connections, **values})
     return rows

@@ -44,20 +44,20 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="keep the values of peers and growth for the site")
     asked = parser.parse_args()
     console = Console(width=WIDTH)
+    before = os.getloadavg()[0]
     for name in asked.names or SUBJECTS:
         console.print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores\n")
         if name not in RECORDED:
             show(console, SUBJECTS[name], importlib.import_module(name).figures())
             continue
-        found = measured(name, SHORT if asked.short else FULL)
+        found = measured(name, SHORT if asked.short else FULL, before)
         print(f"## {SUBJECTS[name]}\n\n{RECORDED[name](found)}\n")
         if asked.record:
             keep(name, found)
 
 
-def measured(name: str, effort: Effort) -> dict[str, Any]:
-    """Every value of a subject, and under what circumstances."""
-    before = os.getloadavg()[0]
+def measured(name: str, effort: Effort, before: float) -> dict[str, Any]:
+    """Every value of a subject, and under what circumstances; `before` is the load before the first of all subjects."""
     values = importlib.import_module(name).measure(effort)
     (model, *_) = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE) or ["unknown"]
     return {

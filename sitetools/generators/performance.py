@@ -71,8 +71,8 @@ def circumstances(found: dict[str, Any]) -> str:
     """When and where a subject was measured, and whether that was a good moment."""
     effort, (before, after) = found["effort"], found["load"]
     said = (
-        f"Measured on {found['taken']}: {found['machine']}; load {before} before and {after} after, the benchmark's own "
-        f"included. Medians of {effort['rounds']} rounds, each of {effort['turns'] * effort['calls_per_turn']} calls."
+        f"Measured on {found['taken']}: {found['machine']}; load {before} before all of it and {after} after, the "
+        f"benchmark's own included. Medians of {effort['rounds']} rounds, each of {effort['turns'] * effort['calls_per_turn']} calls."
     )
     busy = "**The machine was busy with other things meanwhile: these figures say little.**"
     return said if before <= QUIET else f"{said} {busy}"

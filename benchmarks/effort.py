@@ -25,4 +25,3 @@ class Effort:
 FULL: Final = Effort(7, 5, 96, 6, 1500, (1, 16, 64), tools=(1, 100, 1_000), tokens=(1, 10_000, 1_000_000))
 # Says whether everything runs, and roughly how it stands.
 SHORT: Final = Effort(5, 1, 64, 1, 64, (1, 16, 64), tools=(1, 100, 1_000), tokens=(1, 3_000, 6_000))
-TINY: Final = Effort(1, 1, 8, 1, 8, (4,), tools=(1, 3), tokens=(1, 20), replicas=(1, 2))

@@ -21,13 +21,14 @@ NODE = ROOT / "build" / "inspector" / "node_modules" / "node" / "bin" / "node"
 TYPESCRIPT = ROOT / "build" / "typescript" / "installed"
 ERAS = ("2025-11-25", "2026-07-28")
 VALUES = {"per_second", "p50", "p99", "processor"}
-SPEEDS = """if True:
+TINY = "effort.Effort(1, 1, 8, 1, 8, (4,), tools=(1, 3), tokens=(1, 20), replicas=(1, 2))"
+SPEEDS = f"""if True:
     import effort, json, peers, processes
     with processes.issuing() as issuer:
         (token,) = issuer.get("/bench/tokens/1")
-        print(json.dumps(peers.speeds(issuer, token, effort.TINY)))
+        print(json.dumps(peers.speeds(issuer, token, {TINY})))
 """
-GROWTH = "import effort, growth, json; print(json.dumps(growth.measure(effort.TINY)))"
+GROWTH = f"import effort, growth, json; print(json.dumps(growth.measure({TINY})))"
 
 
 def measured(code: str, baked: Path, run: Run, python: str) -> Any:

@@ -28,7 +28,13 @@ VENDORS = (
 )
 # Where nothing is claimed of them: a way to log in, an example of an API, one of the parts of a set-up.
 MERE_NAMES = {
-    "GitHub": {"how-to/another-api.md", "how-to/rotate-secrets.md", "how-to/stytch-setup.md", "how-to/who-may-log-in.md"},
+    "GitHub": {
+        "how-to/another-api.md",
+        "how-to/rotate-secrets.md",
+        "how-to/sign-in-page.md",
+        "how-to/stytch-setup.md",
+        "how-to/who-may-log-in.md",
+    },
     "Traefik": {"index.md", "sop.md", "how-to/replicas.md"},
 }
 CODE = re.compile(r"^ *```.*?^ *```|``[^`\n]+``|`[^`\n]+`", re.DOTALL | re.MULTILINE)

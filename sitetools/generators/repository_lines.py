@@ -4,9 +4,7 @@ from repository import UNKNOWN_OWNER, owner_and_name, repository, short
 
 FILE = "sitetools/repository.txt"
 # What a reader has to know where the first command of a page names the repository.
-WITHOUT_OWNER = (
-    f"`{UNKNOWN_OWNER}` stands for the account that publishes this repository, which is not known yet: put its name there."
-)
+WITHOUT_OWNER = f"`{UNKNOWN_OWNER}` is the account that publishes this repository, not known yet: put its name there."
 START, END = "# --8<-- [start:{}]", "# --8<-- [end:{}]"
 
 

@@ -46,8 +46,8 @@ def on_post_page(output: str, /, *, page: Page, config: MkDocsConfig) -> str:  #
 
 
 def breakable(code: re.Match[str]) -> str:
-    """Code in a narrow cell, which breaks behind `_` and `/` before it breaks in the middle of a word."""
-    return re.sub(r"(?<=[_/])(?=\w)", "<wbr>", code[0])
+    """Code in a narrow cell, which breaks behind `_`, `/` and `.` before it breaks in the middle of a word."""
+    return re.sub(r"(?<=[_/])(?=\w)|(?<=\w\.)(?=\w)", "<wbr>", code[0])
 
 
 def on_nav(nav: Navigation, /, *, config: MkDocsConfig, files: Files) -> Navigation:  # noqa: ARG001

@@ -18,6 +18,7 @@ SUBJECTS: Final = {
     "coda": "The Coda server with large pages and tables",
     "check": "What a run of the checklist takes",
     "clients": "Memory under 50 clients",
+    "connections": "Faults",
     "replicas": "Three replicas, one killed and two restarted",
 }
 WIDTH: Final = 170

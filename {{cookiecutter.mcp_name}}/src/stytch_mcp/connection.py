@@ -1,0 +1,148 @@
+"""What a client may take of a connection before it has said who it is: uvicorn bounds neither time nor size here.
+
+A proxy in front has bounds of its own. Whoever reaches the server without one, or has got hold of a token, meets these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+ARRIVING_SECONDS = 60.0
+UNREAD_SECONDS = 60.0
+MOST_PIPELINED = 16
+MOST_HEAD_BYTES = 64 * 1024
+# What a field takes beside its letters, counted as HTTP/2 does (RFC 9113 section 6.5.2).
+FIELD_BYTES = 32
+# A byte of a body in a chunk of its own: `1`, the byte, and two ends of lines.
+CHUNK_BYTES = 6
+# Beside a body: a head, and as much as the event loop hands over at once.
+MOST_SPARE_BYTES = MOST_HEAD_BYTES + 256 * 1024
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection with ends: one that breaks a bound is closed, and the application sees a disconnect.
+
+    A request, head and body, has ARRIVING_SECONDS to arrive, from when the connection opens or its first byte comes.
+    Its head has at most MOST_HEAD_BYTES; trailers are dropped (RFC 9110 section 6.5.1). MOST_PIPELINED requests wait
+    for the one before them. An answer that the client does not take is kept for UNREAD_SECONDS.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    _serving: RequestResponseCycle | None = None
+    _in_head = False
+    _head_bytes = 0
+    _spare = MOST_SPARE_BYTES
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._has_come()
+        self._is_read()
+        self._tell()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._expect()
+        super().data_received(data)
+        self._spare -= len(data)
+        if self._spare < 0 and not self.transport.is_closing():
+            self.logger.warning("A request has more around its body than is read.")
+            self.send_400_response("Too much around the body.")
+        self._bound_closing()
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise ValueError("too many requests at once")  # uvicorn answers 400
+        super().on_message_begin()
+        self._in_head, self._head_bytes, self._spare = True, 0, MOST_SPARE_BYTES
+        self._expect()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(name) + len(value) + FIELD_BYTES
+            if self._head_bytes > MOST_HEAD_BYTES:
+                raise ValueError("the head is too large")
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        # Never more than at the beginning: a long body buys no long trailers.
+        self._spare = min(self._spare + CHUNK_BYTES * len(body), MOST_SPARE_BYTES)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._has_come()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()  # uvicorn would read on, and keep all of it
+        self._bound_closing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._bound_closing()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._must_be_read()
+
+    def resume_writing(self) -> None:
+        self._is_read()
+        super().resume_writing()
+        self._bound_closing()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._serving = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _expect(self) -> None:
+        if self._late is None:
+            self._late = self.loop.call_later(ARRIVING_SECONDS, self._give_up)
+
+    def _has_come(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _give_up(self) -> None:
+        self._late = None
+        cycle = self._serving
+        if self.flow.read_paused or (cycle is not None and not cycle.more_body and not cycle.response_complete):
+            self._expect()  # it is this server that is slow
+        else:
+            self._abort()
+
+    def _bound_closing(self) -> None:
+        """To close waits until the client has taken what is written."""
+        if self.transport.is_closing():
+            self._must_be_read()
+
+    def _must_be_read(self) -> None:
+        if self._unread is None:
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self._abort)
+
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _abort(self) -> None:
+        self._tell()
+        self.transport.abort()
+
+    def _tell(self) -> None:
+        """uvicorn tells the newest request that the client is gone, and an older one may be under way."""
+        if self._serving is not None and not self._serving.response_complete:
+            self._serving.disconnected = True
+            self._serving.message_event.set()

@@ -6,6 +6,7 @@ A proxy in front has bounds of its own. Whoever reaches the server without one, 
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -16,6 +17,8 @@ MOST_PIPELINED = 16
 MOST_HEAD_BYTES = 64 * 1024
 # What a field takes beside its letters, counted as HTTP/2 does (RFC 9113 section 6.5.2).
 FIELD_BYTES = 32
+# No head of so many bytes can count for more than MOST_HEAD_BYTES: a field takes four of them at least.
+SMALL_BYTES = MOST_HEAD_BYTES // (FIELD_BYTES // 4 + 1)
 # A byte of a body in a chunk of its own: `1`, the byte, and two ends of lines.
 CHUNK_BYTES = 6
 # Beside a body: a head, and as much as the event loop hands over at once.
@@ -30,28 +33,34 @@ class Connection(HttpToolsProtocol):
     for the one before them. An answer that the client does not take is kept for UNREAD_SECONDS.
     """
 
-    _late: asyncio.TimerHandle | None = None
+    _watch: asyncio.TimerHandle
+    _since: float | None = None
     _unread: asyncio.TimerHandle | None = None
     _serving: RequestResponseCycle | None = None
     _in_head = False
     _head_bytes = 0
+    _counted = 0
+    _reading = 0
     _spare = MOST_SPARE_BYTES
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect()
+        self._since = self.loop.time()
+        self._watch = self.loop.call_later(ARRIVING_SECONDS, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._has_come()
+        self._watch.cancel()
         self._is_read()
         self._tell()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._expect()
+        if self._since is None:
+            self._since = self.loop.time()
+        self._reading = len(data)
         super().data_received(data)
         self._spare -= len(data)
-        if self._spare < 0 and not self.transport.is_closing():
+        if (self._spare < 0 or (self._in_head and self._head_is_large())) and not self.transport.is_closing():
             self.logger.warning("A request has more around its body than is read.")
             self.send_400_response("Too much around the body.")
         self._bound_closing()
@@ -60,19 +69,19 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_PIPELINED:
             raise ValueError("too many requests at once")  # uvicorn answers 400
         super().on_message_begin()
-        self._in_head, self._head_bytes, self._spare = True, 0, MOST_SPARE_BYTES
-        self._expect()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(name) + len(value) + FIELD_BYTES
-            if self._head_bytes > MOST_HEAD_BYTES:
-                raise ValueError("the head is too large")
-            super().on_header(name, value)
+        self._in_head, self._head_bytes, self._counted, self._spare = True, 0, 0, MOST_SPARE_BYTES
+        if self._since is None:
+            self._since = self.loop.time()
 
     def on_headers_complete(self) -> None:
+        # Most heads have come with one small read, and need not be counted.
+        whole = self._reading <= SMALL_BYTES and self._spare == MOST_SPARE_BYTES
+        if not whole and self._head_is_large():
+            raise ValueError("the head is too large")
         self._in_head = False
         super().on_headers_complete()
+        # What uvicorn adds from now on are trailers, and the request has its headers.
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         # Never more than at the beginning: a long body buys no long trailers.
@@ -80,7 +89,7 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._has_come()
+        self._since = None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -106,22 +115,26 @@ class Connection(HttpToolsProtocol):
         self._serving = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _expect(self) -> None:
-        if self._late is None:
-            self._late = self.loop.call_later(ARRIVING_SECONDS, self._give_up)
+    def _head_is_large(self) -> bool:
+        new = self.headers[self._counted :]
+        self._counted += len(new)
+        self._head_bytes += FIELD_BYTES * len(new) + sum(map(len, chain.from_iterable(new)))
+        return self._head_bytes > MOST_HEAD_BYTES
 
-    def _has_come(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _look(self) -> None:
+        """One timer goes on for as long as the connection: to begin one with each request would cost more."""
+        now = self.loop.time()
+        if self._since is not None and now >= self._since + ARRIVING_SECONDS:
+            if not self._is_slow():
+                self._abort()
+                return
+            self._since = now
+        self._watch = self.loop.call_at((self._since or now) + ARRIVING_SECONDS, self._look)
 
-    def _give_up(self) -> None:
-        self._late = None
+    def _is_slow(self) -> bool:
+        """Whether it is this server that is."""
         cycle = self._serving
-        if self.flow.read_paused or (cycle is not None and not cycle.more_body and not cycle.response_complete):
-            self._expect()  # it is this server that is slow
-        else:
-            self._abort()
+        return self.flow.read_paused or (cycle is not None and not cycle.more_body and not cycle.response_complete)
 
     def _bound_closing(self) -> None:
         """To close waits until the client has taken what is written."""

@@ -7,7 +7,7 @@ import itertools
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import anyio
@@ -15,7 +15,7 @@ import httpx
 import pytest
 import uvicorn
 import uvloop
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from stytch_mcp import connection
@@ -231,6 +231,18 @@ def test_a_head_of_64_kib_is_read(patient: Server, size: int, status: int) -> No
         assert int(client.recv(65_536).split()[1]) == status
 
 
+@pytest.mark.parametrize(("fields", "status"), [(1500, 200), (2500, 400)])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_many_fields_count_for_more_than_their_letters(patient: Server, fields: int, status: int, parts: int) -> None:
+    head = f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{patient.port}\r\n".encode() + b"a:\r\n" * fields + b"\r\n"
+    with patient.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in range(parts):
+            client.sendall(head[part * len(head) // parts : (part + 1) * len(head) // parts])
+            time.sleep(PACE_SECONDS)
+        assert int(client.recv(65_536).split()[1]) == status
+
+
 # Clients that do not wait, or do not take what they asked for.
 
 
@@ -252,6 +264,7 @@ def test_requests_that_do_not_wait_for_answers_are_few(patient: Server, figure: 
     figure("without end: requests", f"cut off after {sent // 1024:,} KiB, RSS +{max(0, patient.memory() - memory)} KiB")
 
 
+ASKING = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 SIZES = {"larger than what the server buffers": 64 * 1024 * 1024, "all of it buffered": 50_000}
 
 
@@ -266,9 +279,40 @@ def test_an_answer_that_nobody_takes_is_dropped(size: int, monkeypatch: pytest.M
             await send({"type": "http.response.body", "body": b"x" * 50_000, "more_body": True})
         await send({"type": "http.response.body"})
 
+    async def meet(state: ServerState, client: socket.socket) -> None:
+        client.sendall(ASKING)
+        await asyncio.to_thread(until, lambda: bool(state.total_requests or state.tasks), "nobody asked")
+        await asyncio.to_thread(until, lambda: not state.connections and not state.tasks, "it waits for ever")
+
+    in_process(app, meet)
+
+
+def test_who_asks_again_and_again_is_never_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many times the bound, in one connection."""
+    monkeypatch.setattr(connection, "ARRIVING_SECONDS", 0.1)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def meet(state: ServerState, client: socket.socket) -> None:
+        for _ in range(20):
+            client.sendall(ASKING)
+            assert b" 204 " in await asyncio.to_thread(client.recv, 65_536)
+            await asyncio.sleep(PACE_SECONDS)
+        assert len(state.connections) == 1
+
+    in_process(app, meet, keep_alive_seconds=HANGING_SECONDS)
+
+
+def in_process(
+    app: ASGIApp, meet: Callable[[ServerState, socket.socket], Awaitable[None]], keep_alive_seconds: int = 0
+) -> None:
+    """An application on the event loop of production, met by one client; the kernel buffers as little as it lets."""
+
     async def run() -> None:
         state = ServerState()
-        config = uvicorn.Config(app, log_config=None, timeout_keep_alive=0)
+        config = uvicorn.Config(app, log_config=None, timeout_keep_alive=keep_alive_seconds)
         config.load()
         with socket.socket() as listener, socket.socket() as client:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -277,11 +321,9 @@ def test_an_answer_that_nobody_takes_is_dropped(size: int, monkeypatch: pytest.M
             loop = asyncio.get_running_loop()
             server = await loop.create_server(lambda: connection.Connection(config, state, {}), sock=listener)
             client.connect(listener.getsockname())
-            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
-            await asyncio.to_thread(until, lambda: bool(state.total_requests or state.tasks), "nobody asked")
-            await asyncio.to_thread(until, lambda: not state.connections and not state.tasks, "it waits for ever")
+            await meet(state, client)
             server.close()
-            await server.wait_closed()
+        await server.wait_closed()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())

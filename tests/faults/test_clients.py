@@ -243,6 +243,20 @@ def test_many_fields_count_for_more_than_their_letters(patient: Server, fields: 
         assert int(client.recv(65_536).split()[1]) == status
 
 
+def test_a_head_that_is_too_large_is_refused_before_it_ends(patient: Server) -> None:
+    with patient.connect() as client:
+        client.sendall(patient.head()[:-2] + b"a:\r\n" * 2500)
+        assert b" 400 " in client.recv(65_536)
+
+
+def test_each_request_of_a_connection_has_a_head_of_its_own(patient: Server) -> None:
+    asking = f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{patient.port}\r\nX-Long: {'y' * 40_000}\r\n\r\n".encode()
+    with patient.connect() as client:
+        for _ in range(3):
+            client.sendall(asking)
+            assert b" 200 " in client.recv(65_536)
+
+
 # Clients that do not wait, or do not take what they asked for.
 
 

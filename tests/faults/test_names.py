@@ -1,4 +1,4 @@
-"""The issuer's name does not resolve, or the resolver does not answer."""
+"""The name of the issuer or of the API does not resolve, or the resolver does not answer."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import stamina
 from anyio.lowlevel import checkpoint
+from mcp.server.mcpserver.exceptions import ToolError
 
 from stytch_mcp.protect import remote
 from tests.asgi import request
 from tests.fake_issuer import FakeIssuer
 from tests.faults.conftest import Figure
 from tests.faults.sockets import HANGING_SECONDS
+from tests.faults.test_upstream import client_of, upstream
 from tests.test_gate import STATIC_TOKEN, call, post, started
 
 pytestmark = pytest.mark.anyio
 
 # RFC 6761 section 6.4: it never resolves.
 NOWHERE = "https://issuer.invalid"
+NO_API = "https://api.invalid"
 ATTEMPTS = 40
 
 
@@ -85,3 +89,17 @@ async def test_a_resolver_that_hangs_holds_up_nobody_else(
         while resolver.waiting:
             await checkpoint()
     assert 0 < resolver.most <= 32, "asyncio's threads have a bound"
+
+
+@pytest.mark.parametrize(("hangs", "words"), [(False, "ConnectError"), (True, "TimeoutError")])
+async def test_an_api_whose_name_does_not_resolve_is_told(
+    resolver: Resolver, hangs: bool, words: str, figure: Figure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "TIMEOUT_SECONDS", 0.2)
+    resolver.hangs = hangs
+    with anyio.fail_after(HANGING_SECONDS), stamina.set_testing(True, attempts=upstream.ATTEMPTS):
+        async with client_of(NO_API) as client:
+            with pytest.raises(ToolError, match=words) as caught:
+                await client.get("1")
+    resolver.answer.set()
+    figure(f"upstream's name, {'no answer' if hangs else 'not found'}", caught.value)

@@ -84,8 +84,8 @@ FAULTS: dict[str, tuple[Does, str, int, int]] = {
 
 
 @asynccontextmanager
-async def api(does: list[Does], asked: list[None]) -> AsyncIterator[int]:
-    """Gives its port. Each connection meets the last of `does`."""
+async def api(does: list[Does], asked: list[None]) -> AsyncIterator[str]:
+    """Gives its URL. Each connection meets the last of `does`."""
 
     async def meet(stream: anyio.abc.SocketStream) -> None:
         asked.append(None)
@@ -96,16 +96,16 @@ async def api(does: list[Does], asked: list[None]) -> AsyncIterator[int]:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, meet)
-        yield listener.extra(anyio.abc.SocketAttribute.local_port)
+        yield f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"
         tasks.cancel_scope.cancel()
 
 
-def client_of(port: int) -> Any:
+def client_of(url: str) -> Any:
     settings = {
         "public_url": "http://127.0.0.1:8000",
         "stytch_domain": "http://127.0.0.1:9",
         "stytch_project_id": "project-test-00000000-0000-4000-8000-000000000000",
-        "upstream_url": f"http://127.0.0.1:{port}",
+        "upstream_url": url,
         "upstream_token": "of-the-tests",
     }
     return upstream.Upstream(upstream.UpstreamSettings(_env_file=None, **settings))
@@ -125,7 +125,7 @@ async def test_each_call_ends_with_words_and_the_next_one_works(fault: str, figu
     asked: list[None] = []
     doing = [does]
     with anyio.fail_after(HANGING_SECONDS):
-        async with api(doing, asked) as port, client_of(port) as client:
+        async with api(doing, asked) as url, client_of(url) as client:
             with pytest.raises(ToolError, match=words) as caught:
                 await client.get("1")
             read = len(asked)
@@ -146,7 +146,7 @@ async def test_each_call_ends_with_words_and_the_next_one_works(fault: str, figu
 async def test_an_api_that_is_down_is_told_and_nothing_is_left(figure: Figure) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        async with client_of(taken.getsockname()[1]) as client:
+        async with client_of(f"http://127.0.0.1:{taken.getsockname()[1]}") as client:
             for _ in range(CALLS):
                 with pytest.raises(ToolError, match="out of reach"):
                     await client.get("1")

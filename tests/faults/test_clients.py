@@ -15,6 +15,7 @@ import httpx
 import pytest
 import uvicorn
 import uvloop
+from anyio.lowlevel import checkpoint
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
@@ -251,10 +252,14 @@ def test_a_head_that_is_too_large_is_refused_before_it_ends(patient: Server) -> 
 
 def test_each_request_of_a_connection_has_a_head_of_its_own(patient: Server) -> None:
     asking = f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{patient.port}\r\nX-Long: {'y' * 40_000}\r\n\r\n".encode()
+    answers = b""
     with patient.connect() as client:
-        for _ in range(3):
+        for number in (1, 2, 3):
             client.sendall(asking)
-            assert b" 200 " in client.recv(65_536)
+            while answers.count(b" 200 ") < number:
+                received = client.recv(65_536)
+                assert received, answers
+                answers += received
 
 
 # Clients that do not wait, or do not take what they asked for.
@@ -305,10 +310,6 @@ def test_who_asks_again_and_again_is_never_late(monkeypatch: pytest.MonkeyPatch)
     """Many times the bound, in one connection."""
     monkeypatch.setattr(connection, "ARRIVING_SECONDS", 0.1)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body"})
-
     async def meet(state: ServerState, client: socket.socket) -> None:
         for _ in range(20):
             client.sendall(ASKING)
@@ -316,7 +317,75 @@ def test_who_asks_again_and_again_is_never_late(monkeypatch: pytest.MonkeyPatch)
             await asyncio.sleep(PACE_SECONDS)
         assert len(state.connections) == 1
 
-    in_process(app, meet, keep_alive_seconds=HANGING_SECONDS)
+    in_process(answering_when(checkpoint), meet, keep_alive_seconds=HANGING_SECONDS)
+
+
+def test_a_client_is_not_late_while_the_server_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has begun its next request, and waits for the answer to the one before."""
+    monkeypatch.setattr(connection, "ARRIVING_SECONDS", 0.1)
+    ready = asyncio.Event()
+
+    async def meet(_: ServerState, client: socket.socket) -> None:
+        client.sendall(ASKING + ASKING[:10])
+        await asyncio.sleep(0.5)
+        ready.set()
+        assert b" 204 " in await asyncio.to_thread(client.recv, 65_536)
+
+    in_process(answering_when(ready.wait), meet, keep_alive_seconds=HANGING_SECONDS)
+
+
+def test_a_body_is_not_late_while_the_server_does_not_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "ARRIVING_SECONDS", 0.1)
+    ready, size = asyncio.Event(), 1_000_000
+
+    async def meet(_: ServerState, client: socket.socket) -> None:
+        request = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % size
+        sending = asyncio.create_task(asyncio.to_thread(client.sendall, request + b" " * size))
+        await asyncio.sleep(0.5)
+        monkeypatch.setattr(connection, "ARRIVING_SECONDS", HANGING_SECONDS)
+        ready.set()
+        await sending
+        assert b" 204 " in await asyncio.to_thread(client.recv, 65_536)
+
+    in_process(answering_when(ready.wait), meet, keep_alive_seconds=HANGING_SECONDS)
+
+
+def test_who_does_not_wait_for_answers_is_read_no_faster_than_answered() -> None:
+    """Or polite clients would be refused for what they were let send."""
+    turns, many = asyncio.Semaphore(0), connection.MOST_PIPELINED * 2 // 3
+
+    async def meet(state: ServerState, client: socket.socket) -> None:
+        client.sendall(ASKING * many)
+        (served,) = await asyncio.to_thread(connected, state)
+        await asyncio.to_thread(until, lambda: len(served.pipeline) == many - 1, "they do not arrive")
+        client.sendall(ASKING * many)
+        answers = b""
+        for number in range(2 * many):
+            turns.release()
+            while answers.count(b" 204 ") <= number:
+                received = await asyncio.to_thread(client.recv, 65_536)
+                assert received, answers
+                answers += received
+
+    in_process(answering_when(turns.acquire), meet, keep_alive_seconds=HANGING_SECONDS)
+
+
+def connected(state: ServerState) -> list[connection.Connection]:
+    until(lambda: bool(state.connections), "nobody came")
+    return [each for each in state.connections if isinstance(each, connection.Connection)]
+
+
+def answering_when(ready: Callable[[], Awaitable[object]]) -> ASGIApp:
+    """An application that reads a request then, and answers it."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await ready()
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    return app
 
 
 def in_process(
@@ -335,8 +404,10 @@ def in_process(
             loop = asyncio.get_running_loop()
             server = await loop.create_server(lambda: connection.Connection(config, state, {}), sock=listener)
             client.connect(listener.getsockname())
-            await meet(state, client)
-            server.close()
+            try:
+                await meet(state, client)
+            finally:
+                server.close()
         await server.wait_closed()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -201,15 +201,35 @@ ENDLESS: dict[str, Callable[[Server], Iterator[bytes]]] = {
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_who_sends_without_end_is_cut_off(patient: Server, kind: str, figure: Figure) -> None:
-    memory, sent = patient.memory(), 0
-    with patient.connect() as client, suppress(ConnectionError):
-        for piece in ENDLESS[kind](patient):
-            client.sendall(piece)
-            sent += len(piece)
-            assert sent < MOST_SENT
+    memory = patient.memory()
+    with patient.connect() as client:
+        sent = pour(client, ENDLESS[kind](patient))
     assert patient.call() == 200
     assert patient.memory() <= memory + SOME_KIB
     figure(f"without end: {kind}", f"cut off after {sent // 1024:,} KiB, RSS +{max(0, patient.memory() - memory)} KiB")
+
+
+def pour(client: socket.socket, pieces: Iterator[bytes]) -> int:
+    """Sends until the server has closed the connection. How many bytes that took."""
+    sent = 0
+    with suppress(ConnectionError):
+        for piece in pieces:
+            client.sendall(piece)
+            sent += len(piece)
+            assert sent < MOST_SENT
+    return sent
+
+
+def test_a_long_body_buys_no_long_trailers() -> None:
+    size = 1_000_000
+
+    async def meet(_: ServerState, client: socket.socket) -> None:
+        head = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+        body = b"%x\r\n%s\r\n0\r\n" % (size, b" " * size)
+        sent = await asyncio.to_thread(pour, client, after(head + body, b"X: y\r\n" * 1000))
+        assert sent < 2 * size
+
+    in_process(saying(1, 1, ends=False), meet, keep_alive_seconds=HANGING_SECONDS)
 
 
 def test_a_trailer_is_no_header(patient: Server) -> None:
@@ -283,27 +303,87 @@ def test_requests_that_do_not_wait_for_answers_are_few(patient: Server, figure: 
     figure("without end: requests", f"cut off after {sent // 1024:,} KiB, RSS +{max(0, patient.memory() - memory)} KiB")
 
 
+PIECE = 50_000
 ASKING = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+CLOSING = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 SIZES = {"larger than what the server buffers": 64 * 1024 * 1024, "all of it buffered": 50_000}
 
 
+@pytest.mark.parametrize("asking", [ASKING, CLOSING], ids=["kept open", "to be closed"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_an_answer_that_nobody_takes_is_dropped(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_nobody_takes_is_dropped(size: int, asking: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the event loop of production, with buffers of the kernel as small as it lets them be."""
     monkeypatch.setattr(connection, "UNREAD_SECONDS", 0.2)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for _ in range(0, size, 50_000):
-            await send({"type": "http.response.body", "body": b"x" * 50_000, "more_body": True})
-        await send({"type": "http.response.body"})
-
     async def meet(state: ServerState, client: socket.socket) -> None:
-        client.sendall(ASKING)
+        client.sendall(asking)
         await asyncio.to_thread(until, lambda: bool(state.total_requests or state.tasks), "nobody asked")
         await asyncio.to_thread(until, lambda: not state.connections and not state.tasks, "it waits for ever")
 
-    in_process(app, meet)
+    in_process(saying(size // PIECE, PIECE), meet)
+
+
+def test_an_answer_that_is_taken_slowly_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than the bound, and goes on."""
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", 1.0)
+    pieces = 40
+
+    async def meet(_: ServerState, client: socket.socket) -> None:
+        client.sendall(ASKING)
+        taken = 0
+        while taken < pieces * PIECE:
+            received = await asyncio.to_thread(client.recv, PIECE)
+            assert received, taken
+            taken += len(received)
+            await asyncio.sleep(PACE_SECONDS)
+
+    in_process(saying(pieces, PIECE), meet, kernel_bytes=65_536)
+
+
+def test_a_connection_that_is_to_be_closed_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is none, while an answer is under way; its client takes some of that, and no more."""
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", 0.2)
+
+    async def meet(state: ServerState, client: socket.socket) -> None:
+        client.sendall(ASKING)
+        (served,) = await asyncio.to_thread(connected, state)
+        await asyncio.to_thread(until, lambda: served.flow.write_paused, "it is taken")
+        client.sendall(b"no request\r\n\r\n")
+        await asyncio.to_thread(until, served.transport.is_closing, "it is not refused")
+        while served.flow.write_paused:
+            await asyncio.to_thread(client.recv, 4096)
+        await asyncio.to_thread(until, lambda: not state.connections and not state.tasks, "it waits for ever")
+
+    in_process(saying(2, PIECE, ends=False), meet, keep_alive_seconds=HANGING_SECONDS)
+
+
+def test_who_leaves_ends_the_older_of_two_requests(caplog: pytest.LogCaptureFixture) -> None:
+    async def meet(state: ServerState, client: socket.socket) -> None:
+        client.sendall(ASKING * 2)
+        assert await asyncio.to_thread(client.recv, 65_536)
+        cut(client)
+        await asyncio.to_thread(until, lambda: not state.connections and not state.tasks, "it goes on")
+
+    in_process(saying(1, 1, ends=False, beats=True), meet, keep_alive_seconds=HANGING_SECONDS)
+    assert not caplog.records
+
+
+def saying(pieces: int, size: int, *, ends: bool = True, beats: bool = False) -> ASGIApp:
+    """An application that answers so much. Without an end it goes on until the client is gone, in silence or not."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(pieces):
+            await send({"type": "http.response.body", "body": b"x" * size, "more_body": True})
+        gone = ends
+        while not gone:
+            with anyio.move_on_after(PACE_SECONDS if beats else None):
+                gone = (await receive())["type"] == "http.disconnect"
+            if beats:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await send({"type": "http.response.body"})
+
+    return app
 
 
 def test_who_asks_again_and_again_is_never_late(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,17 +469,20 @@ def answering_when(ready: Callable[[], Awaitable[object]]) -> ASGIApp:
 
 
 def in_process(
-    app: ASGIApp, meet: Callable[[ServerState, socket.socket], Awaitable[None]], keep_alive_seconds: int = 0
+    app: ASGIApp,
+    meet: Callable[[ServerState, socket.socket], Awaitable[None]],
+    keep_alive_seconds: int = 0,
+    kernel_bytes: int = 4096,
 ) -> None:
-    """An application on the event loop of production, met by one client; the kernel buffers as little as it lets."""
+    """An application on the event loop of production, met by one client."""
 
     async def run() -> None:
         state = ServerState()
         config = uvicorn.Config(app, log_config=None, timeout_keep_alive=keep_alive_seconds)
         config.load()
         with socket.socket() as listener, socket.socket() as client:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for each, buffer in itertools.product((listener, client), (socket.SO_SNDBUF, socket.SO_RCVBUF)):
+                each.setsockopt(socket.SOL_SOCKET, buffer, kernel_bytes)
             listener.bind(("127.0.0.1", 0))
             loop = asyncio.get_running_loop()
             server = await loop.create_server(lambda: connection.Connection(config, state, {}), sock=listener)

@@ -126,7 +126,7 @@ class Connection(HttpToolsProtocol):
         now = self.loop.time()
         if self._since is not None and now >= self._since + ARRIVING_SECONDS:
             if not self._is_slow():
-                self._abort()
+                self.transport.abort()
                 return
             self._since = now
         self._watch = self.loop.call_at((self._since or now) + ARRIVING_SECONDS, self._look)
@@ -143,16 +143,12 @@ class Connection(HttpToolsProtocol):
 
     def _must_be_read(self) -> None:
         if self._unread is None:
-            self._unread = self.loop.call_later(UNREAD_SECONDS, self._abort)
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
     def _is_read(self) -> None:
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
-
-    def _abort(self) -> None:
-        self._tell()
-        self.transport.abort()
 
     def _tell(self) -> None:
         """uvicorn tells the newest request that the client is gone, and an older one may be under way."""

@@ -26,6 +26,7 @@ SUBJECTS: Final = {
     "coda": "The Coda server with large pages and tables",
     "check": "What a run of the checklist takes",
     "clients": "Memory under 50 clients",
+    "connections": "Faults",
     "replicas": "Three replicas, one killed and two restarted",
     "peers": "Beside servers of other frameworks",
     "growth": "More tools, more tokens, more replicas",

@@ -6,6 +6,7 @@ reports, which no command can contradict, each with the reason.
 """
 
 import ast
+import inspect
 import json
 import re
 import string
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 import yaml
 from bake import ROOT, TEMPLATE
 from site_pages import DOCS
@@ -118,6 +120,11 @@ def facts() -> Mapping[str, int | str]:
     (margin,) = {round(100 * (float(kept) / int(published) - 1)) for _, kept, published in rates}
     code = {
         "token_kib": constant(protect / "verifier.py", "MAX_TOKEN_BYTES") // 1024,
+        "head_kib": constant(RUNTIME / "connection.py", "MOST_HEAD_BYTES") // 1024,
+        "pipelined": constant(RUNTIME / "connection.py", "MOST_PIPELINED"),
+        "arriving_seconds": constant(RUNTIME / "connection.py", "ARRIVING_SECONDS"),
+        "unread_seconds": constant(RUNTIME / "connection.py", "UNREAD_SECONDS"),
+        "silent_seconds": inspect.signature(uvicorn.Config).parameters["timeout_keep_alive"].default,
         "leeway_seconds": constant(protect / "verifier.py", "LEEWAY_SECONDS"),
         "remember_seconds": constant(protect / "verifier.py", "REMEMBER_SECONDS"),
         "keys_hours": constant(protect / "keys.py", "KEEP_FOR_SECONDS") // 3600,
@@ -176,6 +183,7 @@ def facts() -> Mapping[str, int | str]:
     }
     measured = {
         "clients_mib": rounded(benchmarks, "most RSS, 50 clients calling, 50 more have a stream open", 10),
+        "idle_kib": found(benchmarks, r"^\| [\d,]+ idle connections \| (\d+)\.\d KiB each"),
         "clients_and_health_mib": rounded(benchmarks, "both together"),
     }
     return {**code, **run, **counted, **measured, **vendors(), **words}

@@ -1,10 +1,12 @@
 """The parts that are the same in every server, tested once, inside a bake: the runtime, the kit and its checklist.
 
-Their tests lie in tests/runtime, tests/kit, tests/check and tests/migrate and are written as if they lay in a server's
-own tests.
+Their tests lie in tests/runtime, tests/kit, tests/check, tests/migrate and tests/faults and are written as if they lay
+in a server's own tests.
 """
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,13 @@ from bake import ROOT
 from conftest import Bake, Run
 
 # The answers that bring a part along.
-PARTS: dict[str, dict[str, bool]] = {"runtime": {}, "kit": {}, "check": {}, "migrate": {"workos_migration": True}}
+PARTS: dict[str, dict[str, bool]] = {
+    "runtime": {},
+    "kit": {},
+    "check": {},
+    "faults": {},
+    "migrate": {"workos_migration": True},
+}
 
 
 @pytest.fixture
@@ -25,9 +33,17 @@ def with_part(bake: Bake, request: pytest.FixtureRequest) -> Path:
 
 @pytest.mark.long
 @pytest.mark.parametrize("with_part", PARTS, indirect=True, ids=list(PARTS))
-def test_a_part_passes_its_tests(with_part: Path, run: Run, python: str, request: pytest.FixtureRequest) -> None:
+def test_a_part_passes_its_tests(
+    with_part: Path,
+    run: Run,
+    python: str,
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
+) -> None:
     part = request.node.callspec.id
-    run(python, "-m", "pytest", "-q", f"tests/{part}", cwd=with_part)
+    printed = run(python, "-m", "pytest", "-q", f"tests/{part}", cwd=with_part)
+    for name, value in re.findall(r"(?m)^figure: (.*?): (.*)$", printed):
+        record_property(name, value)
     run(python, "-m", "ruff", "check", "--no-cache", ".", cwd=with_part)
     run(python, "-m", "ruff", "format", "--no-cache", "--check", ".", cwd=with_part)
     run(python, "-m", "mypy", cwd=with_part)

@@ -86,7 +86,9 @@ def dev() -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def probe_server(crashes: bool = False, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def probe_server(
+    crashes: bool = False, module: str = "tests.probe", **environment: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The server of tests/probe.py, entered with a static token; no issuer is asked."""
     port = free_port()
     settings = {
@@ -98,7 +100,7 @@ def probe_server(crashes: bool = False, **environment: str) -> Iterator[tuple[st
         "BEARER_TOKENS": f"tests|{hashlib.sha256(STATIC_TOKEN.encode()).hexdigest()}|notes:read",
         **environment,
     }
-    with process("tests.probe", "serve", "--env-file", os.devnull, crashes=crashes, **settings) as child:
+    with process(module, "serve", "--env-file", os.devnull, crashes=crashes, **settings) as child:
         wait_for(f"http://127.0.0.1:{port}/health", child)
         yield f"http://127.0.0.1:{port}/mcp", child
 

@@ -13,6 +13,7 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 
+from stytch_mcp.connection import Connection
 from stytch_mcp.settings import Settings
 
 GRACE_SECONDS = 30
@@ -68,6 +69,7 @@ def run(app: Starlette, settings: Settings) -> None:
             app,
             host=settings.host,
             port=settings.port,
+            http=Connection,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote
 
+import anyio
 import httpx
 import stamina
 from mcp.server.mcpserver.exceptions import ToolError
@@ -24,6 +25,7 @@ from .constants import NAME, PUBLIC_URL, UPSTREAM_AUTH, UPSTREAM_URL
 
 TIMEOUT_SECONDS = 10.0
 ATTEMPTS = 3
+MOST_BYTES = 4 * 1024 * 1024
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -96,7 +98,7 @@ class Upstream:
         """Where a person finds this note."""
         return f"{self.url}/notes/{quote(note.id, safe='')}"
 
-    async def _get(self, path: str, **query: str | int) -> httpx.Response:
+    async def _get(self, path: str, **query: str | int) -> bytes:
         """Reads are safe to repeat."""
         try:
             async for attempt in stamina.retry_context(on=_Passing, attempts=ATTEMPTS, timeout=TIMEOUT_SECONDS):
@@ -106,24 +108,32 @@ class Upstream:
             raise ToolError(str(error)) from None
         raise AssertionError("retry_context always returns or raises")
 
-    async def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
+    async def _request(self, method: str, path: str, **content: Any) -> bytes:
+        body = bytearray()
+        again = "Try again later." if method == "GET" else "Whether it was done is unknown: look before you try again."
         try:
-            response = await self._http.request(method, path, **content)
-        except httpx.HTTPError as error:
-            raise _Passing(f"The API behind this server is out of reach ({type(error).__name__}). Try again.") from None
+            # httpx bounds each step; an answer that trickles in would have no end.
+            with anyio.fail_after(TIMEOUT_SECONDS):
+                async with self._http.stream(method, path, **content) as response:
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > MOST_BYTES:
+                            raise ToolError("The API behind this server gave more than this server reads.")
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise _Passing(f"The API behind this server is out of reach ({type(error).__name__}). {again}") from None
         if response.is_success:
-            return response
+            return bytes(body)
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise ToolError("The API behind this server refuses its credential. Its owner has to see to it.")
         if response.status_code == httpx.codes.NOT_FOUND:
             raise ToolError("There is nothing of that id. Use search to find one.")
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
-            raise _Passing(f"The API behind this server answered {response.status_code}. Try again later.")
+            raise _Passing(f"The API behind this server answered {response.status_code}. {again}")
         raise ToolError(f"The API behind this server did not accept the request ({response.status_code}).")
 
-    def _read(self, model: type[ModelT], response: httpx.Response) -> ModelT:
+    def _read(self, model: type[ModelT], body: bytes) -> ModelT:
         try:
-            return model.model_validate_json(response.content)
+            return model.model_validate_json(body)
         except ValidationError:
             raise ToolError("The API behind this server gave an answer that this server does not understand.") from None
 

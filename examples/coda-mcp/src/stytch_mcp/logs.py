@@ -7,9 +7,32 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
+
+log = structlog.get_logger("stytch_mcp.logs")
+
+
+class Handler(logging.StreamHandler[TextIO]):
+    """Writes to stderr. When that fails (a full disk), the server goes on, and says so as soon as it can."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self._failed = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        before, self._failed = self._failed, 0
+        super().emit(record)
+        if before and not self._failed:
+            log.error("log", detail=f"{before} lines could not be written, or only late")
+        self._failed += before if self._failed else 0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name in the standard library
+        if isinstance(sys.exc_info()[1], OSError):
+            self._failed += 1  # the standard library would try to write a traceback there as well
+        else:
+            super().handleError(record)
 
 
 def _printable(_: object, __: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -44,7 +67,7 @@ def configure(log_format: Literal["json", "text"]) -> None:
             ),
         ]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Handler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -52,7 +75,7 @@ def configure(log_format: Literal["json", "text"]) -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    audit = logging.StreamHandler(sys.stderr)
+    audit = Handler()
     audit.setFormatter(logging.Formatter("%(message)s"))
     auditor = logging.getLogger("stytch_mcp.audit")
     auditor.handlers, auditor.propagate = [audit], False

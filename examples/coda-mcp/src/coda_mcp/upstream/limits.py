@@ -33,22 +33,30 @@ class Window:
     async def wait(self, deadline: float) -> None:
         """Returns when a request may be sent, and counts it.
 
-        Raises CodaError at once when that will not be before `deadline`. A call that is cancelled does not count.
+        Raises CodaError as soon as it is known that this will not be before `deadline`. A call that is cancelled does
+        not count.
         """
-        expected = self._expected(self._waiting)
-        if expected > deadline:
-            seconds = expected - self._timing.now()
-            hint = f"Nothing was sent: Coda's limit leaves room for this in about {seconds:.0f} s."
-            raise CodaError("rate_limited", hint, retryable=True, retry_after=seconds)
+        self._require(self._expected(self._waiting), deadline)
         self._waiting += 1
         try:
             async with self._turn:
                 # A pause may be prolonged meanwhile.
-                while (seconds := self._expected(0) - self._timing.now()) > 0:
-                    await self._timing.sleep(seconds)
+                while (expected := self._expected(0)) > self._timing.now():
+                    self._require(expected, deadline)
+                    await self._timing.sleep(expected - self._timing.now())
+                self._require(expected, deadline)
                 self._sent.append(self._timing.now())
         finally:
             self._waiting -= 1
+
+    def _require(self, expected: float, deadline: float) -> None:
+        now = self._timing.now()
+        if now > deadline:
+            hint = "Coda took too long, and this was not sent any more. Try again, with less at once."
+            raise CodaError("timeout", hint, retryable=True)
+        if expected > deadline:
+            hint = f"Nothing was sent: Coda's limit leaves room for this in about {expected - now:.0f} s."
+            raise CodaError("rate_limited", hint, retryable=True, retry_after=expected - now)
 
     def pause(self, seconds: float) -> None:
         """Coda said 429: somebody else uses the same limit. Nobody sends for a while."""

@@ -24,11 +24,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bake import ROOT, project_files
+from bake import ROOT
 from repository import repository as address_of_the_repository
 
 BLOCK = re.compile(r"^( *)```\{([^}\n]*)\}\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+)"')
+SNIPPET = re.compile(r'^ *--8<-- "([^"]+)"$', re.MULTILINE)
 PROMPT = "$ "
 ELLIPSIS = "..."
 END = "end-of-command"
@@ -51,7 +52,8 @@ def blocks(page: str, mark: str = "runnable") -> Iterator[Block]:
         if mark in classes:
             title = TITLE.search(head)
             plain = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
-            yield Block(classes, title[1] if title else "", plain)
+            whole = SNIPPET.sub(lambda file: (ROOT / file[1]).read_text(encoding="utf-8").rstrip("\n"), plain)
+            yield Block(classes, title[1] if title else "", whole)
 
 
 def steps(text: str) -> Iterator[tuple[str, list[str]]]:

@@ -24,12 +24,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bake import ROOT
+from bake import ROOT, project_files
 from repository import repository as address_of_the_repository
 
 BLOCK = re.compile(r"^( *)```\{([^}\n]*)\}\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+)"')
-SNIPPET = re.compile(r'^ *--8<-- "([^"]+)"$', re.MULTILINE)
 PROMPT = "$ "
 ELLIPSIS = "..."
 END = "end-of-command"
@@ -52,8 +51,7 @@ def blocks(page: str, mark: str = "runnable") -> Iterator[Block]:
         if mark in classes:
             title = TITLE.search(head)
             plain = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
-            whole = SNIPPET.sub(lambda file: (ROOT / file[1]).read_text(encoding="utf-8").rstrip("\n"), plain)
-            yield Block(classes, title[1] if title else "", whole)
+            yield Block(classes, title[1] if title else "", plain)
 
 
 def steps(text: str) -> Iterator[tuple[str, list[str]]]:

@@ -7,7 +7,7 @@ import pytest
 from bake import ROOT, project_files
 from conftest import Bake, Run
 from site_blocks import blocks
-from site_pages import DOCS
+from site_pages import DOCS, in_full
 
 GITHUB = Path("tests", "github")
 REGISTRATION = Path("src", "github_mcp", "tools", "__init__.py")
@@ -31,7 +31,7 @@ def test_its_tools_are_called_by_a_client_that_logged_in(bake: Bake, run: Run, p
 
 
 def test_the_page_shows_these_files() -> None:
-    page = (DOCS / "how-to" / "another-api.md").read_text(encoding="utf-8")
-    shown = {block.title: block.text.strip() for block in blocks(page) if block.title}
+    page = DOCS / "how-to" / "another-api.md"
+    shown = {block.title: block.text.strip() for block in blocks(in_full(page)) if block.title}
     files = {str(file.relative_to(GITHUB)): file for file in project_files(str(GITHUB))}
     assert shown == {name: (ROOT / file).read_text(encoding="utf-8").strip() for name, file in files.items()}

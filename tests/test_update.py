@@ -1,5 +1,10 @@
-"""From every earlier version of the template to this one with cruft, in a server that its owner has worked on."""
+"""From earlier versions of the template to this one with cruft, in servers that their owner has worked on.
 
+In `make test` from the oldest commit and from the last one before this version, with the quick tests of the server that
+comes out; `make updates` (UPDATES=all) starts from the first and the last commit of every version, and runs all tests.
+"""
+
+import os
 import shutil
 import sys
 import tomllib
@@ -14,6 +19,8 @@ from template_history import PROJECT as PROJECT_OF_THE_TEMPLATE
 from template_history import PROMPTS, NoHistoryError, Version, earlier_versions
 
 CRUFT = Path(sys.executable).with_name("cruft")
+EVERY_START = os.environ.get("UPDATES") == "all"
+SELECTION = [] if EVERY_START else ["-m", "not e2e"]
 DEPENDENCY = 'tools = ["packaging>=25,<27"]'
 NOTHING_OF_MINE = "tools = []"
 GREETING_TOOL = '''"""A tool of the owner's, with a dependency and a setting of theirs."""
@@ -86,13 +93,14 @@ CHANGED = [
 
 
 def starts() -> list[ParameterSet]:
-    """Where to update from, and which of the server's tests to run: the first and the last commit of each version."""
+    """Where to update from: a commit, and whether cruft itself makes the server there or plain cookiecutter."""
     try:
         found = earlier_versions(ROOT)
     except NoHistoryError as reason:
-        return [pytest.param("", [], marks=pytest.mark.skip(reason=str(reason)), id="no-history")]
-    first = [pytest.param(version.introduced, [], id=f"first-{version.name}") for version in found]
-    return first + [pytest.param(version.last, ["-m", "not e2e"], id=f"last-{version.name}") for version in found]
+        return [pytest.param("", False, marks=pytest.mark.skip(reason=str(reason)), id="no-history")]
+    first = [pytest.param(version.introduced, True, id=f"first-{version.name}") for version in found]
+    last = [pytest.param(version.last, False, id=f"last-{version.name}-linked") for version in found]
+    return [*first, *last] if EVERY_START else [first[0], last[-1]]
 
 
 @pytest.fixture
@@ -187,19 +195,40 @@ def update(folder: Path, template: Path, run: Run) -> None:
     assert templates(folder, patterns) == templates(folder.parent / "fresh" / NAME, patterns)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(("commit", "selection"), starts())
-def test_an_update_leaves_the_owners_work_alone(
-    commit: str, selection: list[str], tmp_path: Path, template_repository: Path, run_git: Run, python: str
-) -> None:
-    run = run_git
-    run(CRUFT, "create", template_repository, "--checkout", commit, "--no-input", cwd=tmp_path)
-    folder = tmp_path / NAME
+def create(template: Path, commit: str, folder: Path, run: Run) -> None:
+    """`cruft create`."""
+    run(CRUFT, "create", template, "--checkout", commit, "--no-input", cwd=folder.parent)
     run("git", "init", "--quiet", cwd=folder)
     commit_all(folder, run)
+
+
+def scaffold_and_link(template: Path, commit: str, folder: Path, run: Run) -> None:
+    """Plain cookiecutter, and then `cruft link`."""
+    address = f"git+{template.as_uri()}"
+    run(sys.executable, "-m", "cookiecutter", "--no-input", "--checkout", commit, address, cwd=folder.parent)
+    run("git", "init", "--quiet", cwd=folder)
+    commit_all(folder, run)
+    # Ten answers and the commit, the defaults each time.
+    run(CRUFT, "link", template, "--checkout", commit, cwd=folder, stdin="\n" * 11)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("commit", "by_cruft"), starts())
+def test_an_update_leaves_the_owners_work_alone(
+    commit: str,
+    by_cruft: bool,
+    tmp_path: Path,
+    template_repository: Path,
+    run_git: Run,
+    python: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    run, folder = run_git, tmp_path / NAME
+    (create if by_cruft else scaffold_and_link)(template_repository, commit, folder, run)
     work(folder)
     replace(folder / PROJECT, NOTHING_OF_MINE, DEPENDENCY)
     commit_all(folder, run)
+    assert "out of date" in run(CRUFT, "check", cwd=folder, code=1)
 
     # CHANGELOG, 0.2.0: what a server without the extras has to do beforehand.
     without_extras = "metrics = " not in (folder / PROJECT).read_text(encoding="utf-8")
@@ -210,6 +239,7 @@ def test_an_update_leaves_the_owners_work_alone(
     if without_extras:
         replace(folder / PROJECT, NOTHING_OF_MINE, DEPENDENCY)
     assert DEPENDENCY in (folder / PROJECT).read_text(encoding="utf-8")
+    assert "up to date" in run(CRUFT, "check", cwd=folder)
 
     # And afterwards: its version is in its package.
     package = folder / "src" / "notes_mcp" / "__init__.py"
@@ -219,9 +249,10 @@ def test_an_update_leaves_the_owners_work_alone(
 
     assert run(python, "-m", "hatchling", "version", cwd=folder).strip() == "0.1.0"
     run(python, "-m", "ruff", "check", "--no-cache", ".", cwd=folder)
-    run(python, "-m", "mypy", "--cache-dir", tmp_path / "mypy", cwd=folder)
+    # The cache of tests/test_bake.py: what is the same in every server is checked once.
+    run(python, "-m", "mypy", "--cache-dir", tmp_path_factory.getbasetemp() / "mypy", cwd=folder)
     run(python, "-m", "pytest", "-q", "tests/own", cwd=folder)
-    run(python, "-m", "pytest", "-q", *selection, cwd=folder)
+    run(python, "-m", "pytest", "-q", *SELECTION, cwd=folder)
 
 
 def test_a_history_is_walked_for_its_versions(tmp_path: Path, run_git: Run) -> None:
@@ -251,35 +282,3 @@ def test_without_a_history_it_is_said_what_is_missing(tmp_path: Path, run_git: R
     commit_all(alone, run_git)
     with pytest.raises(NoHistoryError, match="before 1"):
         earlier_versions(alone)
-
-
-@pytest.mark.long
-def test_what_plain_cookiecutter_made_is_linked_and_updated(
-    tmp_path: Path, template_repository: Path, run_git: Run
-) -> None:
-    try:
-        commit = earlier_versions(ROOT)[-1].last
-    except NoHistoryError as reason:
-        pytest.skip(str(reason))
-    run = run_git
-    python = sys.executable
-    run(
-        python,
-        "-m",
-        "cookiecutter",
-        "--no-input",
-        "--checkout",
-        commit,
-        f"git+{template_repository.as_uri()}",
-        cwd=tmp_path,
-    )
-    folder = tmp_path / NAME
-    run("git", "init", "--quiet", cwd=folder)
-    commit_all(folder, run)
-    # Ten answers and the commit, the defaults each time.
-    run(CRUFT, "link", template_repository, "--checkout", commit, cwd=folder, stdin="\n" * 11)
-    work(folder)
-    commit_all(folder, run)
-    assert "out of date" in run(CRUFT, "check", cwd=folder, code=1)
-    update(folder, template_repository, run)
-    assert "up to date" in run(CRUFT, "check", cwd=folder)

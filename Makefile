@@ -43,7 +43,7 @@ test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skippe
 	@$(MAKE) --no-print-directory $(FOREIGN)/installed || echo 'Going on without FastMCP.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-updates: $(DEV) ## cruft update from every earlier version, with all tests of what comes out; takes a while
+updates: $(DEV) ## cruft update from every earlier version, with new locks and all tests of what comes out
 	UPDATES=all $(BIN)/python -m pytest -n 2 tests/test_update.py $(ARGS)
 
 example: $(DEV) ## bake examples/coda-mcp again, and write down what its tools are; its owner's files stay

@@ -1,7 +1,8 @@
 """From earlier versions of the template to this one with cruft, in servers that their owner has worked on.
 
 In `make test` from the oldest commit and from the last one before this version, with the quick tests of the server that
-comes out; `make updates` (UPDATES=all) starts from the first and the last commit of every version, and runs all tests.
+comes out. `make updates` (UPDATES=all) starts from the first and the last commit of every version, locks and installs
+again and runs all tests: for that it needs a package index.
 """
 
 import os
@@ -20,7 +21,6 @@ from template_history import PROMPTS, NoHistoryError, Version, earlier_versions
 
 CRUFT = Path(sys.executable).with_name("cruft")
 EVERY_START = os.environ.get("UPDATES") == "all"
-SELECTION = [] if EVERY_START else ["-m", "not e2e"]
 DEPENDENCY = 'tools = ["packaging>=25,<27"]'
 NOTHING_OF_MINE = "tools = []"
 GREETING_TOOL = '''"""A tool of the owner's, with a dependency and a setting of theirs."""
@@ -212,6 +212,19 @@ def scaffold_and_link(template: Path, commit: str, folder: Path, run: Run) -> No
     run(CRUFT, "link", template, "--checkout", commit, cwd=folder, stdin="\n" * 11)
 
 
+def test_who_is_not_linked_yet_is_told_how(tmp_path: Path, template_repository: Path, run_git: Run) -> None:
+    pointer = 'To follow updates, once: cruft link, see README, "Updates".'
+    folder = tmp_path / NAME
+    command = (sys.executable, "-m", "cookiecutter", "--no-input", template_repository)
+    assert pointer in run_git(*command, cwd=tmp_path).splitlines()
+    updates = (folder / "README.md").read_text(encoding="utf-8").partition("\n## Updates\n")[2].partition("\n## ")[0]
+    assert "    cruft link " in updates
+    shutil.rmtree(folder)
+    said = run_git(CRUFT, "create", template_repository, "--no-input", cwd=tmp_path)
+    assert "Created notes-mcp. Next:" in said
+    assert "cruft" not in said
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(("commit", "by_cruft"), starts())
 def test_an_update_leaves_the_owners_work_alone(
@@ -248,11 +261,16 @@ def test_an_update_leaves_the_owners_work_alone(
             end.write('\n__version__ = "0.1.0"\n')
 
     assert run(python, "-m", "hatchling", "version", cwd=folder).strip() == "0.1.0"
+    if EVERY_START:
+        for target in ("lock", "install", "lint", "test"):
+            run("make", target, cwd=folder, PYTHON=python)
+        assert "\npackaging==" in (folder / "requirements.lock").read_text(encoding="utf-8")
+        return
     run(python, "-m", "ruff", "check", "--no-cache", ".", cwd=folder)
     # The cache of tests/test_bake.py: what is the same in every server is checked once.
     run(python, "-m", "mypy", "--cache-dir", tmp_path_factory.getbasetemp() / "mypy", cwd=folder)
     run(python, "-m", "pytest", "-q", "tests/own", cwd=folder)
-    run(python, "-m", "pytest", "-q", *SELECTION, cwd=folder)
+    run(python, "-m", "pytest", "-q", "-m", "not e2e", cwd=folder)
 
 
 def test_a_history_is_walked_for_its_versions(tmp_path: Path, run_git: Run) -> None:

@@ -263,7 +263,7 @@ def test_an_update_leaves_the_owners_work_alone(
     assert run(python, "-m", "hatchling", "version", cwd=folder).strip() == "0.1.0"
     if EVERY_START:
         for target in ("lock", "install", "lint", "test"):
-            run("make", target, cwd=folder, PYTHON=python)
+            run("make", target, cwd=folder, PYTHON=python, ARGS="")
         assert "\npackaging==" in (folder / "requirements.lock").read_text(encoding="utf-8")
         return
     run(python, "-m", "ruff", "check", "--no-cache", ".", cwd=folder)

@@ -24,6 +24,8 @@ def main() -> None:
     print(f"  {'make dev':{width}}   # server + local Stytch on this machine, no account needed")
     print(f"  {'make test':{width}}   # its tests")
     print(f'The tools are yours: src/{package}/tools/. Going live: README, "Go live".')
+    if "_commit" not in ANSWERS:  # cruft's
+        print('To follow updates, once: cruft link, see README, "Updates".')
 
 
 main()

@@ -131,7 +131,8 @@ class Reader:
         if block.title:
             file = self._here() / block.title
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text, encoding="utf-8")
+            # A snippet that is a whole file brings the end of its last line.
+            file.write_text(block.text.rstrip("\n") + "\n", encoding="utf-8")
             return
         for command, shown in steps(block.text):
             lines = [self._moved(line) for line in shown]

@@ -87,6 +87,13 @@ def test_there_is_no_lock_that_names_an_index() -> None:
     assert not [file for file in project_files() if file.name in {"uv.lock", "poetry.lock", "Pipfile.lock"}]
 
 
+def test_the_version_is_that_of_the_kit_and_of_the_newest_changes() -> None:
+    version = json.loads(text_of(Path("cookiecutter.json")))["_version"]
+    kit = text_of(Path(TEMPLATE, "kit", "stytch_mcp_kit", "__init__.py"))
+    assert re.findall(r'^__version__ = "(.*)"', kit, re.MULTILINE) == [version]
+    assert re.findall(r"^## (.*)$", text_of(Path("CHANGELOG.md")), re.MULTILINE)[0] == version
+
+
 @pytest.mark.parametrize("lock", [*LOCKS, Path("tests", "foreign", "requirements.lock")], ids=str)
 def test_a_lock_is_versions_and_hashes_only(lock: Path) -> None:
     entries = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()

@@ -47,7 +47,7 @@ REASONS = {
     "export STYTCH_PROJECT_ID=": ANOTHER,
     ".venv/bin/notes-mcp migrate ": "tests/migrate/test_rehearsal.py runs these commands",
     "uvx --from": "installs from a repository that has no owner yet",
-    "make lock": "takes minutes and a package index; tests of the project run both in other places",
+    "make lock": "takes minutes and a package index; make updates runs both",
 }
 
 

@@ -69,6 +69,7 @@ OPEN_ELSEWHERE = {
     "which clients speak the newest revision": r"speak 2026-07-28",
     "how vendors count users": r"each vendor counts|refresh without a tool call counts",
     "block or part": r"as a block or by part",
+    "versions and searches of GitHub's API": r"version `[0-9-]+` of its API|needs `is:issue`",
     "what Stytch is paid for further users": r"price for each further MAU",
 }
 WRITTEN = [page for page in sources() if not is_generated(page)]

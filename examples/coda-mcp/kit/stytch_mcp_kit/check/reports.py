@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stytch_mcp_kit import __version__
 from stytch_mcp_kit.check.areas import AREAS
 from stytch_mcp_kit.check.clients import OPTIONS, Verdict
 from stytch_mcp_kit.check.registry import Area, Check, Level, Needs
@@ -259,7 +260,7 @@ def as_sarif(report: Report) -> str:
     if report.unreachable is not None:
         message = {"text": summary(report)}
         invocation["toolExecutionNotifications"] = [{"level": "error", "message": message}]
-    driver = {"name": NAME, "version": "0.1.0", "rules": rules}
+    driver = {"name": NAME, "version": __version__, "rules": rules}
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

@@ -71,7 +71,7 @@ def started(issuer: FakeIssuer, **changes: Any) -> Any:
             await context.__aenter__()
             return app
 
-        async def __aexit__(self, *error: object) -> None:
+        async def __aexit__(self, *error: Any) -> None:
             await context.__aexit__(*error)
 
     return Started()

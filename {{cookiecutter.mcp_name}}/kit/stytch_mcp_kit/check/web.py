@@ -91,7 +91,7 @@ class Web:
         await self._client.__aenter__()
         return self
 
-    async def __aexit__(self, *reason: object) -> None:
+    async def __aexit__(self, *reason: Any) -> None:
         await self._client.__aexit__(*reason)
 
     async def settle(self, url: str) -> Answer | None:

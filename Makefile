@@ -27,7 +27,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test example generate pictures lint lock bench docs site clean
+.PHONY: help demo test coverage example generate pictures lint lock bench docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -42,6 +42,9 @@ test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skippe
 	@$(MAKE) --no-print-directory $(DIAGRAMS) || echo 'Going on without the diagrams of the site.'
 	@$(MAKE) --no-print-directory $(FOREIGN)/installed || echo 'Going on without FastMCP.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+coverage: $(DEV) ## what of a server its tests run, branch by branch, against the goals; ARGS goes to pytest
+	@$(BIN)/python tests/coverage_of_a_server.py $(BUILD)/coverage $(ARGS)
 
 example: $(DEV) ## bake examples/coda-mcp again, and write down what its tools are; its owner's files stay
 	@$(BIN)/python tests/example.py

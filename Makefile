@@ -17,6 +17,8 @@ DIAGRAMS := docs/assets/vendor/mermaid.tiny.js
 FOREIGN := $(BUILD)/foreign
 FOREIGN_LOCK := tests/foreign/requirements.lock
 NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
+TYPESCRIPT := $(BUILD)/typescript
+TYPESCRIPT_FILES := benchmarks/typescript/package.json benchmarks/typescript/package-lock.json
 UV := $(BIN)/uv
 # With their extras: pip before 23.3 looks for `name[extra]` apart from the pinned `name`.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -41,6 +43,7 @@ test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skippe
 	@$(MAKE) --no-print-directory $(INSPECTOR)/installed || echo 'Going on without MCP Inspector.'
 	@$(MAKE) --no-print-directory $(DIAGRAMS) || echo 'Going on without the diagrams of the site.'
 	@$(MAKE) --no-print-directory $(FOREIGN)/installed || echo 'Going on without FastMCP.'
+	@$(MAKE) --no-print-directory $(TYPESCRIPT)/installed || echo 'Going on without the TypeScript SDK.'
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 coverage: $(DEV) ## what of a server its tests run, branch by branch, against the goals; ARGS goes to pytest
@@ -70,6 +73,7 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	$(COMPILE) tests/foreign/requirements.in --output-file $(FOREIGN_LOCK)
 
 bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
+	@$(MAKE) --no-print-directory $(FOREIGN)/installed $(TYPESCRIPT)/installed || echo 'Going on, but peers will not run.'
 	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
 	@$(BIN)/python -m compileall -q $(BUILD)/bench/notes-mcp/src # as pip does when it installs
 	@PYTHONPATH=$(BUILD)/bench/notes-mcp/src:$(BUILD)/bench/notes-mcp/tests $(BIN)/python benchmarks $(ARGS)
@@ -115,6 +119,13 @@ $(SITE)/installed: $(SITE_FILES)
 $(FOREIGN)/installed: $(FOREIGN_LOCK)
 	@$(PYTHON) -m venv --clear $(FOREIGN)
 	@$(FOREIGN)/bin/python -m pip install -qq --no-deps --require-hashes -r $(FOREIGN_LOCK)
+	@touch $@
+
+# Run by the Node.js that is there for MCP Inspector.
+$(TYPESCRIPT)/installed: $(TYPESCRIPT_FILES) benchmarks/typescript/server.mjs $(INSPECTOR)/installed
+	@rm -rf $(TYPESCRIPT) && mkdir -p $(TYPESCRIPT)
+	@cp $(TYPESCRIPT_FILES) benchmarks/typescript/.npmrc benchmarks/typescript/server.mjs $(TYPESCRIPT)
+	@cd $(TYPESCRIPT) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Of all install scripts only that of `node` runs: it fetches the Node.js for this platform.

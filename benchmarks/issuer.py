@@ -1,6 +1,7 @@
 """The fake issuer of the generated tests over HTTP: python issuer.py, listening on $PORT.
 
-`/bench/tokens/N` mints tokens, `/bench/fault/NAME` makes it answer as `faults.py` says, until another name is asked.
+`/bench/tokens/N` mints tokens, and `/bench/key` is the key for those who need a great many. `/bench/fault/NAME` makes
+it answer as `faults.py` says, until another name is asked.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import fake_issuer
 import faults
 import httpx
 import uvicorn
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -32,6 +34,10 @@ def create_app(issuer: fake_issuer.FakeIssuer, domain: str) -> Starlette:
         headers = {"kid": changes["kid"]} if "kid" in changes else None
         return JSONResponse([issuer.token(iss=domain, jti=str(each), headers=headers) for each in range(count)])
 
+    async def key(_: Request) -> Response:
+        pem = issuer.keys[fake_issuer.KEY_ID].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return JSONResponse(pem.decode())
+
     async def fault(request: Request) -> Response:
         faults.apply(issuer, request.path_params["name"])
         return Response()
@@ -43,6 +49,7 @@ def create_app(issuer: fake_issuer.FakeIssuer, domain: str) -> Starlette:
     return Starlette(
         routes=[
             Route("/bench/tokens/{count:int}", tokens),
+            Route("/bench/key", key),
             Route("/bench/fault/{name}", fault),
             Route("/{path:path}", answer),
         ]

@@ -36,8 +36,12 @@ class Server:
     port: int
 
     @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}"
 
     def get(self, path: str) -> Any:
         """The JSON of an answer."""
@@ -78,11 +82,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(*arguments: str, **environment: str) -> Iterator[Server]:
-    """A Python process that listens on a port; ended with SIGTERM when left."""
+def process(*arguments: str, program: str | Path = sys.executable, **environment: str) -> Iterator[Server]:
+    """A process, of Python where nothing else is said, that listens on a port; ended with SIGTERM when left."""
     port = free_port()
     child = subprocess.Popen(
-        [sys.executable, *arguments],
+        [str(program), *arguments],
         env={**os.environ, "PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}", **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -120,9 +124,9 @@ def issuing() -> Iterator[Server]:
 
 
 @contextmanager
-def kind(name: str, issuer: Server) -> Iterator[Server]:
+def kind(name: str, issuer: Server, **changes: str) -> Iterator[Server]:
     """One of the servers of `servers.py`, ready."""
-    with process(str(HERE / "servers.py"), name, **settings(issuer)) as server:
+    with process(str(HERE / "servers.py"), name, **settings(issuer), **changes) as server:
         wait_for(server.port)
         yield server
 

@@ -2,7 +2,7 @@
 
 `protected` is the baked server. `open` is the same without the gate: a principal is put on the scope instead, and the
 message, which the endpoint needs with or without a gate to choose between JSON and a stream. `bare` is the SDK's own
-application with one tool.
+application with one tool. With TOOLS in the environment, the baked server has so many tools: `whoami` and idle ones.
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ import importlib
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Final, cast
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp.server.mcpserver import MCPServer
     from starlette.applications import Starlette
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -47,6 +53,8 @@ def baked(*, gate: bool) -> None:
     from stytch_mcp.settings import load
 
     server = importlib.import_module("notes_mcp.server").SERVER
+    if "TOOLS" in os.environ:
+        server = replace(server, build=partial(with_tools, server.build, int(os.environ["TOOLS"])))
     settings = load(server.settings)
     logs.configure(settings.log_format)
     app = create_app(settings, server)
@@ -55,6 +63,23 @@ def baked(*, gate: bool) -> None:
         app.user_middleware[:] = [Middleware(Inject, mcp=cast("ASGIApp", protection.kwargs["mcp"]))]
     watch(app)
     serving.run(app, settings)
+
+
+@asynccontextmanager
+async def with_tools(build: Any, count: int, settings: Any) -> AsyncIterator[MCPServer]:
+    """The server with `whoami` and so many more that there are `count`; none of the others is ever called."""
+
+    async def idle(title: str, text: str = "", limit: int = 10) -> str:
+        """A tool as most are: three arguments."""
+        return title
+
+    async with build(settings) as server:
+        tools = {tool.name: tool for tool in await server.list_tools()}
+        for name in tools.keys() - {"whoami"}:
+            server.remove_tool(name)
+        for number in range(1, count):
+            server.add_tool(idle, name=f"idle_{number}", meta=tools["whoami"].meta)
+        yield server
 
 
 class Inject:

@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: the repository's address, diagrams only where there are some, llms.txt and llms-full.txt."""
+"""Hooks of MkDocs: the repository's address, diagrams only where there are some, where names break, llms.txt."""
 
 import re
 from html import unescape
@@ -12,6 +12,8 @@ from mkdocs.structure.pages import Page
 from repository import UNKNOWN_OWNER, pages_address, repository
 
 MERMAID = re.compile(r'<script src="[^"]*mermaid\.tiny\.js"></script>\s*')
+CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
+CODE_IN_CELL = re.compile(r"(?<=<code>)[^<]*(?=</code>)")
 NAMELESS = 'data-md-component="search" role="dialog"'
 SNIPPET = re.compile(r"^\s*(-+8<-+)", re.MULTILINE)
 
@@ -39,7 +41,13 @@ def on_page_markdown(markdown: str, /, *, page: Page, config: MkDocsConfig, file
 def on_post_page(output: str, /, *, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001
     """Takes the diagram library, by far the largest file, from pages without a diagram; names the theme's dialog."""
     output = output.replace(NAMELESS, f'{NAMELESS} aria-label="Search"')
+    output = CELL.sub(lambda cell: CODE_IN_CELL.sub(breakable, cell[0]), output)
     return output if 'class="mermaid"' in output else MERMAID.sub("", output)
+
+
+def breakable(code: re.Match[str]) -> str:
+    """Code in a narrow cell, which breaks behind `_`, `/` and `.` before it breaks in the middle of a word."""
+    return re.sub(r"(?<=[_/])(?=\w)|(?<=\w\.)(?=\w)", "<wbr>", code[0])
 
 
 def on_nav(nav: Navigation, /, *, config: MkDocsConfig, files: Files) -> Navigation:  # noqa: ARG001

@@ -16,7 +16,7 @@ def page(title: str, description: str, tags: Sequence[str], *parts: str) -> str:
         "  boost: 2",
         "---",
     ]
-    note = "<!-- Made by `make generate`; a change belongs into sitetools/generators or into what it reads. -->"
+    note = "<!-- Made by `make generate`; a change belongs in sitetools/generators or into what it reads. -->"
     return "\n".join(head) + "\n\n" + "\n\n".join([note, f"# {title}", *parts]).strip() + "\n"
 
 

@@ -13,13 +13,16 @@ import pytest
 import yaml
 from bake import ROOT, TEMPLATE, project_files
 from conftest import Run
+from generators import repository_lines
 from repository import UNKNOWN_OWNER, owner_and_name, repository, short
-from site_pages import DOCS, FRONT_MATTER, GENERATED, build, built_pages, is_generated, links, soup, sources
+from site_pages import DOCS, FRONT_MATTER, GENERATED, build, built_pages, in_full, is_generated, links, soup, sources
 
 MOST_WORDS = 1500
 WITHOUT_LIMIT = {"sop.md"}
 BASE = "https://site.example/"
 REPOSITORY_LINES = "sitetools/repository.txt"
+PLOT = "docs/assets/performance.svg"
+EXAMPLE_SETTINGS = "sitetools/notes-mcp.env.example"
 # Where the repository's address stands, and why it has to.
 WITH_THE_ADDRESS = {
     "pyproject.toml": "the one place",
@@ -113,7 +116,8 @@ def test_the_generated_pages_are_what_the_code_says(tmp_path: Path, run: Run, py
     run(python, "sitetools/generate.py", tmp_path, cwd=ROOT)
     fresh = {file.relative_to(tmp_path): file.read_text("utf-8") for file in tmp_path.rglob("*") if file.is_file()}
     assert fresh
-    made = [ROOT / REPOSITORY_LINES, *(page for page in sources() if is_generated(page))]
+    files = [ROOT / name for name in (REPOSITORY_LINES, PLOT, EXAMPLE_SETTINGS)]
+    made = [*files, *(page for page in sources() if is_generated(page))]
     kept = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in made}
     assert fresh.keys() == kept.keys(), "run: make generate"
     assert not [str(path) for path in fresh if fresh[path] != kept[path]], "run: make generate"
@@ -142,6 +146,38 @@ def test_the_readme_has_the_address_of_the_repository() -> None:
     _, name = owner_and_name(repository())
     named = re.findall(rf"\S*/{re.escape(name)}\b", readme)
     assert set(named) == {repository(), short(repository())}
+
+
+def test_a_reader_is_told_of_an_owner_who_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    (lines,) = repository_lines.pages().values()
+    told = repository_lines.WITHOUT_OWNER
+    unknown = owner_and_name(repository())[0] == UNKNOWN_OWNER
+    assert (told in lines) is unknown
+    monkeypatch.setattr(repository_lines, "repository", lambda: "https://github.com/ada/some-name")
+    (lines,) = repository_lines.pages().values()
+    assert UNKNOWN_OWNER not in lines
+    if unknown:
+        naming = {page for page in sources() for block in blocks(page) if f"{UNKNOWN_OWNER}/" in block}
+        assert len(naming) == 5
+        for page in naming:
+            assert told in in_full(page).partition(f"{UNKNOWN_OWNER}/")[0], page
+
+
+def blocks(page: Path) -> list[str]:
+    """The blocks of a page."""
+    return re.findall(r"^ *```.*?^ *```$", in_full(page), re.DOTALL | re.MULTILINE)
+
+
+def test_the_glossary_is_in_order() -> None:
+    terms = re.findall(r"^(.+)\n:   ", (DOCS / "reference" / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(terms) > 40
+    assert terms == sorted(terms, key=str.casefold)
+
+
+def test_a_long_name_in_a_cell_breaks_between_its_words(site: Path) -> None:
+    text = (site / "how-to" / "stytch-setup" / "index.html").read_text(encoding="utf-8")
+    assert "<td><code>STYTCH_<wbr>PROJECT_<wbr>ID</code></td>" in text
+    assert "_<wbr>" not in re.sub(r"<td[^>]*>.*?</td>", "", text, flags=re.DOTALL)
 
 
 def test_links_to_edit_a_page_come_with_the_owner() -> None:

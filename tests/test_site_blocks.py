@@ -1,6 +1,8 @@
 """The blocks that a page marks as runnable, in order, in a fresh folder, against local Stytch."""
 
+import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +20,17 @@ STORIES = {
     "tutorial": ["tutorial/first-server.md", "tutorial/add-a-tool.md", "tutorial/connect-clients.md"],
 }
 INSPECTOR = ROOT / "build" / "inspector" / "node_modules" / ".bin"
+
+
+def inspector_version() -> str:
+    """The minor version that the tests use."""
+    asked = json.loads((ROOT / "tests" / "inspector" / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return str(asked["@modelcontextprotocol/inspector"]).removeprefix("~").rpartition(".")[0]
+
+
+def test_a_package_that_a_page_runs_has_its_version() -> None:
+    typed = [name for page in sources() for name in re.findall(r"\$ npx (.*?inspector\S*)", in_full(page))]
+    assert set(typed) == {f"--yes @modelcontextprotocol/inspector@{inspector_version()}"}
 
 
 def test_every_page_with_runnable_blocks_is_followed() -> None:
@@ -78,7 +91,9 @@ def environment(tmp_path: Path, repository: Path) -> dict[str, str]:
     (commands / "cookiecutter").symlink_to(Path(sys.executable).with_name("cookiecutter"))
     github(home, repository)
     npx = commands / "npx"
-    npx.write_text(f'#!/bin/sh\nshift\nPATH={INSPECTOR} exec {INSPECTOR}/node {INSPECTOR}/mcp-inspector "$@"\n')
+    asked = f"--yes @modelcontextprotocol/inspector@{inspector_version()}"
+    run = f'PATH={INSPECTOR} exec {INSPECTOR}/node {INSPECTOR}/mcp-inspector "$@"'
+    npx.write_text(f'#!/bin/sh\n[ "$1 $2" = "{asked}" ] || {{ echo "npx $1 $2"; exit 9; }}\nshift 2\n{run}\n')
     npx.chmod(0o755)
     keep = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "LANG", "LC_", "SSL_"))}
     path = [part for part in os.environ["PATH"].split(os.pathsep) if not part.startswith(str(ROOT))]

@@ -32,7 +32,7 @@ FIGURE = re.compile(
 # What has digits and is not a figure: code, where a link leads, dates, versions, places in a text, statuses of HTTP.
 NO_FIGURE = re.compile(
     r"`[^`]*`|\{[{%].*?[%}]\}|\]\([^)]*\)(?:\{[^}]*\})?|\b20\d\d-\d\d-\d\d\b"
-    r"|\b(?:\w+ber|May|June?|July|August|March|April) 20\d\d\b"
+    r"|\b(?:\w+ber|January|February|May|June?|July|August|March|April) 20\d\d\b"
     r"|\bRFC \d+"
     r"|\b(?:sections?|steps?|ranks?|[Ss]tages?|[Rr]ules|weeks?|lesson) \d[\d.]*(?: (?:to|and) \d+)?|\bOAuth 2\.1\b"
     r"|(?<=[|;] )\d\. (?=[A-Z]|close)|\bSeverity \d(?: and \d)?"

@@ -137,6 +137,25 @@ def test_a_command_is_named_where_a_checkout_has_it() -> None:
             assert not command.findall(page.read_text(encoding="utf-8")), page.name
 
 
+@pytest.mark.parametrize(
+    ("title", "files"),
+    [
+        ("With a Traefik that already runs", ["compose.yaml"]),
+        ("On an empty machine", ["compose.yaml", "compose.traefik.yaml", "compose.tunnel.yaml"]),
+    ],
+)
+def test_what_compose_cannot_do_without_is_in_the_section_that_uses_it(title: str, files: list[str]) -> None:
+    texts = [(ROOT / TEMPLATE / file).read_text(encoding="utf-8") for file in files]
+    without = {name for text in texts for name in re.findall(r"\$\{(\w+):\?", text)}
+    assert {"PUBLIC_HOST", "TRAEFIK_NETWORK"} <= without
+    page = (DOCS / "how-to" / "deploy.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    said = set(re.findall(r"^(?:\| `)?([A-Z_]+)(?:` \||=)", section, re.MULTILINE))
+    assert without <= said
+    if len(files) > 1:
+        assert f"COMPOSE_FILE={':'.join(files)}\n" in section
+
+
 @pytest.mark.parametrize("page", sources(), ids=lambda page: page.stem)
 def test_what_looks_like_a_setting_is_one(page: Path, names: dict[str, Any]) -> None:
     known = {*names["settings"], *names["variables"], *names["arguments"], *variables_of_compose(), *OTHERS}
@@ -192,11 +211,20 @@ def test_troubleshooting_says_what_to_do_about_every_reason(names: dict[str, Any
 CHECK_OR_NONE = re.compile(r"(?:\[[A-Z]{2}-\d\d\]\((?:\.\./reference/)?checks\.md#[a-z]{2}-\d\d\).*|none\b.* .+)")
 
 
-@pytest.mark.parametrize("page", ["troubleshooting/stytch-errors.md", "reference/reason-codes.md"])
-def test_each_row_links_its_check_or_says_why_none_sees_it(page: str, names: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("page", "first", "least"),
+    [
+        ("troubleshooting/stytch-errors.md", "`", 24),
+        ("reference/reason-codes.md", "`", 24),
+        ("troubleshooting/index.md", r"\d+ ", 16),
+    ],
+)
+def test_each_row_links_its_check_or_says_why_none_sees_it(
+    page: str, first: str, least: int, names: dict[str, Any]
+) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`.*) \|$", text, re.MULTILINE)
-    assert len(rows) >= 24
+    rows = re.findall(rf"^\| ({first}.*) \|$", text, re.MULTILINE)
+    assert len(rows) >= least
     for row in rows:
         last = row.split(" | ")[-1]
         assert CHECK_OR_NONE.fullmatch(last), row

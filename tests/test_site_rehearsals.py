@@ -39,9 +39,10 @@ REASONS = {
     "docker compose up": DOCKER,
     "COMPOSE_FILE=": f"{DOCKER}; variables for it, read by tests/test_compose.py",
     "docker compose logs --no-log-prefix server > audit.log": f"{DOCKER}; tests/migrate/test_report.py runs the report",
+    "cloudflared tunnel login": ANOTHER,
     "kubectl ": KUBERNETES,
     "claude mcp add": ANOTHER,
-    "npx @modelcontextprotocol/inspector": "opens a page that a person uses",
+    "npx --yes @modelcontextprotocol/inspector": "opens a page that a person uses",
     "{": f"{ANOTHER}; a file of its configuration",
     "export STYTCH_PROJECT_ID=": ANOTHER,
     ".venv/bin/notes-mcp migrate ": "tests/migrate/test_rehearsal.py runs these commands",
@@ -172,10 +173,14 @@ def test_what_no_test_runs_has_a_reason() -> None:
 def test_what_no_test_runs_shows_no_output() -> None:
     shown = {(page, command): lines for page, _, text in by_hand() for command, lines in steps(text) if command}
     assert {key: lines for key, lines in shown.items() if lines} == {
-        ("migrate-to-workos", ".venv/bin/notes-mcp migrate verify --tokens"): ["...", "The same principal under both."]
+        ("migrate-to-workos", ".venv/bin/notes-mcp migrate verify --login"): [
+            "  user-live-...   https://...",
+            "  user-live-...   https://login.example.com",
+            "The same principal under both.",
+        ]
     }
     rehearsal = (ROOT / "tests" / "migrate" / "test_rehearsal.py").read_text(encoding="utf-8")
-    assert 'migrate("verify", "--tokens"' in rehearsal
+    assert 'migrate("verify", "--login"' in rehearsal
     assert "The same principal under both." in rehearsal
 
 

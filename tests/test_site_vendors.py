@@ -19,7 +19,24 @@ VENDORS = (
     "Cloudflare",
     "Better Auth",
     "Coda",
+    "OpenAI",
+    "Anthropic",
+    "Microsoft Entra",
+    "Twilio",
+    "GitHub",
+    "Traefik",
 )
+# Where nothing is claimed of them: a way to log in, an example of an API, one of the parts of a set-up.
+MERE_NAMES = {
+    "GitHub": {
+        "how-to/another-api.md",
+        "how-to/rotate-secrets.md",
+        "how-to/sign-in-page.md",
+        "how-to/stytch-setup.md",
+        "how-to/who-may-log-in.md",
+    },
+    "Traefik": {"index.md", "sop.md", "how-to/replicas.md"},
+}
 CODE = re.compile(r"^ *```.*?^ *```|``[^`\n]+``|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 DATED = re.compile(
     r"^\*Looked up on (\d{4}-\d\d-\d\d): what is said of ([^.]+)\. \[What is confirmed\]\((\S+)\)\.\*\n"
@@ -42,7 +59,11 @@ OPEN_AT_STYTCH = {
 }
 OPEN_ELSEWHERE = {
     "ChatGPT's document at Stytch": r"`private_key_jwt` first",
-    "scopes in tokens of WorkOS": r"tokens carry scopes",
+    "scopes in tokens of WorkOS": r"tokens carry scopes|tokens for MCP carry `scope`",
+    "the permissions of a role at WorkOS": r"permissions of their role|carry .{0,12}`permissions`",
+    "what a JWT template of WorkOS reaches": r"into every token|puts it into the tokens",
+    "when Stytch refuses scopes": r"`oauth_invalid_scope_requested`",
+    "a second secret of Stytch": r"second secret in Stytch",
     "whether WorkOS demands openid": r"demands (?:the scope )?`openid`",
     "an existing link of ChatGPT": r"existing (?:ChatGPT )?link does",
     "which clients speak the newest revision": r"speak 2026-07-28",
@@ -60,8 +81,15 @@ def prose(page: Path) -> str:
 
 
 def named(page: Path) -> set[str]:
-    """The vendors of whom a page speaks."""
-    return {vendor for vendor in VENDORS if re.search(rf"\b{vendor}\b", prose(page))}
+    """The vendors of whom a page says something."""
+    where = page.relative_to(DOCS).as_posix()
+    here = {vendor for vendor in VENDORS if re.search(rf"\b{vendor}\b", prose(page))}
+    return {vendor for vendor in here if where not in MERE_NAMES.get(vendor, ())}
+
+
+def test_a_mere_name_is_there() -> None:
+    for vendor, pages in MERE_NAMES.items():
+        assert not [page for page in pages if not re.search(rf"\b{vendor}\b", prose(DOCS / page))], vendor
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)

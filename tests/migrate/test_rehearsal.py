@@ -234,6 +234,21 @@ def at_stytch(rehearsal: Rehearsal, email: str) -> str:
     return str(found.user_id)
 
 
+async def test_a_person_logs_in_at_each_issuer_to_compare(rehearsal: Rehearsal) -> None:
+    """`verify --login`, before the server is restarted for anything. The stand-ins ask nobody."""
+    stytch, authkit = rehearsal.stytch.state.project, rehearsal.authkit.state.project
+    await move_everybody(rehearsal, populate(stytch))
+    stytch.settings.auto_login = authkit.settings.auto_login = "user3@example.com"
+    said = rehearsal.migrate("verify", "--login")
+    assert said.count(at_stytch(rehearsal, "user3@example.com")) == 2
+    assert "The same principal under both." in said
+    assert (rehearsal.log_ins(rehearsal.stytch), rehearsal.log_ins(rehearsal.authkit)) == (1, 1)
+    authkit.settings.auto_login = "user4@example.com"
+    assert "Not the same principal under both." in rehearsal.migrate("verify", "--login", code=1)
+    authkit.settings.dcr_enabled = False
+    assert "has no registration_endpoint" in rehearsal.migrate("verify", "--login", code=1)
+
+
 async def test_everybody_moves_and_nobody_notices_but_by_one_log_in(rehearsal: Rehearsal) -> None:
     stytch, authkit = rehearsal.stytch, rehearsal.authkit
     twins = populate(stytch.state.project)

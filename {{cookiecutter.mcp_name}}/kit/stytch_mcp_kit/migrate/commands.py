@@ -14,6 +14,8 @@ from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.protect.reasons import Refused
 from stytch_mcp.protect.subjects import workos_api
 from stytch_mcp.settings import Settings
+from stytch_mcp_kit.check.command import browse
+from stytch_mcp_kit.check.registry import NotApplicable, NotReached
 from stytch_mcp_kit.migrate.export import export, resume_file
 from stytch_mcp_kit.migrate.imports import Import, Outcome
 from stytch_mcp_kit.migrate.people import NotMoved, sort_out
@@ -27,7 +29,7 @@ from stytch_mcp_kit.migrate.services import (
     workos_credentials,
 )
 from stytch_mcp_kit.migrate.terminal import needed, progress_bar, read_people, show_table, wait_for, write_not_moved
-from stytch_mcp_kit.migrate.verify import differences, judged, template_problem
+from stytch_mcp_kit.migrate.verify import differences, judged, logged_in, template_problem
 
 users_file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 rate_option = click.option(
@@ -138,20 +140,28 @@ def import_users(
 @env_file_option
 @rate_option
 @click.option("--leave-out", metavar="USER_ID", multiple=True, help="As given to import-users.")
-@click.option("--tokens", is_flag=True, help="Compare two access tokens of one person instead, one line each on stdin.")
+@click.option("--login", "log_in", is_flag=True, help="Instead: log in at each issuer, in the browser, and compare.")
+@click.option("--tokens", is_flag=True, help="Instead: compare two access tokens of one person, a line each on stdin.")
 @click.pass_obj
 def verify(
-    server: ServerModule, file: Path | None, env_file: Path, rate: float, leave_out: tuple[str, ...], tokens: bool
+    server: ServerModule,
+    file: Path | None,
+    env_file: Path,
+    rate: float,
+    leave_out: tuple[str, ...],
+    log_in: bool,
+    tokens: bool,
 ) -> None:
     """Check that every person in FILE is the same principal under both issuers.
 
     That each of them is at WorkOS once, with their address verified, and that AuthKit's tokens tell who they were.
     Ends with 1 when anybody differs.
     """
-    if tokens == (file is not None):
-        raise click.UsageError("give either FILE or --tokens")
+    if (file is not None) + log_in + tokens != 1:
+        raise click.UsageError("give one of FILE, --login and --tokens")
     if file is None:
-        compare_tokens(needed(server, env_file, "stytch_domain", "workos_domain"))
+        both = needed(server, env_file, "stytch_domain", "workos_domain")
+        compare_tokens(both, tokens_of_log_ins(both) if log_in else tokens_given())
         return
 
     settings = needed(server, env_file, "workos_api_key")
@@ -230,8 +240,26 @@ def workos_service(settings: Settings, rate: float) -> AbstractAsyncContextManag
     return service("WorkOS", workos_api(settings.workos_domain or ""), key, rate)
 
 
-def compare_tokens(settings: Settings) -> None:
-    """Two tokens of one person, judged as the server would. They are neither shown nor kept."""
+def tokens_of_log_ins(settings: Settings) -> list[str]:
+    """A token of each issuer, for whoever logs in in the browser."""
+
+    async def work() -> list[str]:
+        tokens = []
+        for issuer in (settings.stytch_domain, settings.workos_domain):
+            token, notes = await logged_in(settings.mcp_url, str(issuer), browse)
+            tokens.append(token)
+            for note in notes:
+                click.echo(f"  {note}", err=True)
+        return tokens
+
+    try:
+        return anyio.run(work)
+    except (NotReached, NotApplicable) as reason:
+        raise click.ClickException(f"{reason}.") from None
+
+
+def tokens_given() -> list[str]:
+    """Two tokens, from a person or from standard input."""
 
     if sys.stdin.isatty():
         given = [click.prompt(f"Access token of {name}", hide_input=True, err=True) for name in ("Stytch", "WorkOS")]
@@ -239,6 +267,11 @@ def compare_tokens(settings: Settings) -> None:
         given = sys.stdin.read().split()
     if len(given) != 2:
         raise click.ClickException(f"two tokens are needed on standard input, one line each; there are {len(given)}")
+    return given
+
+
+def compare_tokens(settings: Settings, given: list[str]) -> None:
+    """Two tokens of one person, judged as the server would. They are neither shown nor kept."""
 
     async def work() -> list[Principal | Refused]:
         return await judged(settings, given)

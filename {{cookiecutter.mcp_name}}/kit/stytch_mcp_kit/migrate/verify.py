@@ -12,6 +12,9 @@ from stytch_mcp.protect.metadata import IssuerMetadata
 from stytch_mcp.protect.reasons import Refused
 from stytch_mcp.protect.verifier import Verifier
 from stytch_mcp.settings import Settings
+from stytch_mcp_kit.check.login import Browse, Login, clean_up
+from stytch_mcp_kit.check.walk import Walk
+from stytch_mcp_kit.check.web import Web
 from stytch_mcp_kit.migrate.people import NotMoved, Person
 from stytch_mcp_kit.migrate.services import Workos, some_at_a_time
 
@@ -51,6 +54,23 @@ async def compare(workos: Workos, somebody: Person) -> str | None:
     if not somebody.has(user.get("email")):
         return f"at WorkOS the principal is {user.get('email')}, which is none of the person's verified addresses"
     return None if user.get("email_verified") is True else "the address is not verified at WorkOS"
+
+
+async def logged_in(mcp_url: str, issuer: str, browse: Browse) -> tuple[str, list[str]]:
+    """An access token of whoever logs in at this issuer for this server, and what a person should know of it.
+
+    Only the server's name is used, so it may stand at any stage. Raises NotReached with what stood in the way.
+    """
+    login = Login(browse=browse, scopes=("openid",))
+    try:
+        async with Web() as web:
+            await web.settle(issuer)
+            walk = Walk(mcp_url, web, given_issuer=issuer)
+            session = await login(walk)
+            await clean_up(walk)
+            return session.access_token, walk.notes
+    finally:
+        login.close()
 
 
 async def judged(

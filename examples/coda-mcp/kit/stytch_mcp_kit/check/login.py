@@ -55,6 +55,8 @@ class Login:
     client_id: str | None = None
     page: str | None = None
     """Instead of the advertised authorization endpoint: a local issuer's page that asks nobody."""
+    scopes: tuple[str, ...] | None = None
+    """Instead of those that the server asks for."""
 
     def __post_init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -104,7 +106,7 @@ class Login:
         """An authorization request, its `verifier` and its `url`; `changes` of None leave a parameter out."""
         verifier = secrets.token_urlsafe(48)
         walk.keep_secret(verifier)
-        scope = " ".join(await scopes_to_ask(walk))
+        scope = " ".join(await scopes_to_ask(walk) if self.scopes is None else self.scopes)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         parameters: dict[str, str | None] = {
             "response_type": "code",

@@ -74,6 +74,8 @@ class Walk:
     web: Web
     abilities: frozenset[Needs] = frozenset()
     given_token: str | None = None
+    given_issuer: str | None = None
+    """The authorization server to log in at, whatever the metadata names."""
     redirect_uris: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Of each client."""
     user_agents: tuple[str, ...] = ()
@@ -264,7 +266,7 @@ class Walk:
     @evidence
     async def issuer(self) -> str:
         """The first one: some clients take no other."""
-        issuer = (await self.issuers())[0]
+        issuer = self.given_issuer or (await self.issuers())[0]
         if not issuer.lower().startswith(("https://", "http://")) or not split(issuer).hostname:
             raise NotReached("the first authorization server is no URL")
         return issuer

@@ -1,6 +1,6 @@
 """Measures which lines and branches of the template's runtime and kit its tests run: `make coverage`.
 
-    python tests/coverage_of_a_server.py FOLDER   bakes into FOLDER, prints the table, says what is below its goal
+    python tests/coverage_of_a_server.py FOLDER [ARGUMENTS OF PYTEST]   bakes into FOLDER, prints a table, names misses
 
 The tests are those of a server and those of the parts (tests/test_parts.py). Servers that they start are measured too.
 """
@@ -37,22 +37,27 @@ exclude_also =
 GOALS = {"src/stytch_mcp/protect/": 100.0, "src/stytch_mcp/signin/": 100.0, "": 95.0}
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """Run all tests in a new bake in `folder`; coverage's report of its modules, by path below the server."""
+def measure(folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run the tests in a new bake in `folder`; coverage's report of its modules, by path below the server.
+
+    `arguments` go to pytest.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     server = bake_defaults(folder, workos_migration="yes")
     for part in PARTS:
         shutil.copytree(ROOT / "tests" / part, server / "tests" / part)
-    config = server / "build" / "coveragerc"
-    config.parent.mkdir(exist_ok=True)
-    config.write_text(CONFIG.format(folder=server), encoding="utf-8")
-    settings = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COVERAGE_RCFILE": str(config)}
-    command = [sys.executable, "-m", "coverage"]
-    subprocess.run([*command, "run", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *sys.argv[2:]], cwd=server, env=settings, check=True)
-    subprocess.run([*command, "combine", "--quiet"], cwd=server, env=settings, check=True)
-    report = server / "build" / "coverage.json"
-    subprocess.run([*command, "json", "--quiet", "-o", str(report)], cwd=server, env=settings, check=True)
-    files: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))["files"]
+    made = server / "build"
+    made.mkdir()
+    (made / "coveragerc").write_text(CONFIG.format(folder=server), encoding="utf-8")
+    settings = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COVERAGE_RCFILE": str(made / "coveragerc")}
+
+    def coverage(*command: str) -> None:
+        subprocess.run([sys.executable, "-m", "coverage", *command], cwd=server, env=settings, check=True)
+
+    coverage("run", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *arguments)
+    coverage("combine", "--quiet")
+    coverage("json", "--quiet", "-o", str(made / "coverage.json"))
+    files: dict[str, Any] = json.loads((made / "coverage.json").read_text(encoding="utf-8"))["files"]
     return files
 
 
@@ -93,7 +98,7 @@ def misses(files: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    measured = measure(Path(sys.argv[1]).resolve())
+    measured = measure(Path(sys.argv[1]).resolve(), *sys.argv[2:])
     print("\n".join(table(measured)))
     if below := misses(measured):
         sys.exit("\n".join(["Below its goal:", *below]))

@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test updates example generate pictures lint lock bench docs site clean
+.PHONY: help demo test updates coverage example generate pictures lint lock bench docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -48,6 +48,9 @@ test: $(DEV) ## everything, offline; PARTIAL=1: also good when a test was skippe
 
 updates: $(DEV) ## cruft update from every earlier version, with new locks and all tests of what comes out
 	UPDATES=all $(BIN)/python -m pytest -n 2 tests/test_update.py $(ARGS)
+
+coverage: $(DEV) ## what of a server its tests run, branch by branch, against the goals; ARGS goes to pytest
+	@$(BIN)/python tests/coverage_of_a_server.py $(BUILD)/coverage $(ARGS)
 
 example: $(DEV) ## bake examples/coda-mcp again, and write down what its tools are; its owner's files stay
 	@$(BIN)/python tests/example.py

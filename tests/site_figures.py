@@ -183,7 +183,7 @@ def facts() -> Mapping[str, int | str]:
     }
     measured = {
         "clients_mib": rounded(benchmarks, "most RSS, 50 clients calling, 50 more have a stream open", 10),
-        "idle_kib": found(benchmarks, r"^\| [\d,]+ idle connections \| (\d+)\.\d KiB each"),
+        "idle_kib": found(benchmarks, r"^\| [\d,]+ idle connections, three times \| (\d+)\.\d KiB each"),
         "clients_and_health_mib": rounded(benchmarks, "both together"),
     }
     return {**code, **run, **counted, **measured, **vendors(), **words}

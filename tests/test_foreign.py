@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bake import ROOT
 from conftest import needed
+from replicas import free_port
 
 FOREIGN = ROOT / "tests" / "foreign"
 FASTMCP = ROOT / "build" / "foreign" / "bin" / "python"
@@ -50,13 +51,6 @@ def served(python: str | Path, *command: str, port: int, **environment: str) -> 
     finally:
         child.terminate()
         child.wait(HANGING_SECONDS)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

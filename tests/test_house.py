@@ -33,6 +33,7 @@ REASONS = {
     "tests/check/faults.py": "one fault for each check, in the order of the checks",
     "tests/check/test_hostile.py": ONE_TABLE,
     "tests/e2e/test_cimd.py": ONE_FLOW,
+    "tests/faults/test_clients.py": ONE_TABLE,
     "tests/kit/test_api.py": ONE_TABLE,
     "tests/kit/test_authkit.py": ONE_FLOW,
     "tests/kit/test_members.py": ONE_TABLE,
@@ -55,6 +56,7 @@ REASONS = {
     "tests/test_gate.py": ONE_TABLE,
     "tests/test_signin.py": ONE_FLOW,
     "tests/test_traefik.py": ONE_FLOW,
+    "tests/test_update.py": ONE_FLOW,
 }
 
 
@@ -94,6 +96,7 @@ def test_the_arrows_of_the_example_point_one_way(run: Run, python: str, tmp_path
         ("src/stytch_mcp/protect/origins.py", "import mcp", "What protects a server"),
         ("src/stytch_mcp/protect/origins.py", "import stytch_mcp.settings", "arrows point down"),
         ("src/stytch_mcp/health.py", "import stytch_mcp.signin", "arrows point down"),
+        ("src/stytch_mcp/placeless.py", "", "arrows point down"),
         ("src/stytch_mcp/health.py", "import notes_mcp", "the other way round"),
         ("kit/stytch_mcp_kit/check/web.py", "import stytch_mcp", "looks at any server"),
         ("kit/stytch_mcp_kit/local/keys.py", "import stytch_mcp_kit.local.mint", "No cycle"),
@@ -102,8 +105,8 @@ def test_the_arrows_of_the_example_point_one_way(run: Run, python: str, tmp_path
 def test_an_arrow_the_other_way_is_found(
     module: str, line: str, contract: str, everything: Path, run: Run, python: str
 ) -> None:
-    file = everything / module
-    file.write_text(f"{file.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+    with (everything / module).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
     report = " ".join(check_arrows(run, python, everything, CONTRACTS, code=1).split())
     assert any(contract in part[-120:] for part in report.split(" BROKEN")[:-1])
 
@@ -132,7 +135,8 @@ def test_nothing_is_there_that_nobody_uses() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "vulture", *parts]
     found = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     # Fields of what a tool answers are read by clients.
-    unused = [line for line in found.stdout.splitlines() if not re.search(r"/tools/\w+\.py:\d+: unused variable", line)]
+    field = re.compile(r"/(tools/\w+|github_mcp/upstream)\.py:\d+: unused variable")
+    unused = [line for line in found.stdout.splitlines() if not field.search(line)]
     assert found.returncode in (0, 3), found.stderr
     assert not unused
     assert "columns_of" in found.stdout, "vulture looked at nothing"

@@ -118,7 +118,11 @@ def variables_of_compose() -> set[str]:
 def targets_of_make() -> set[str]:
     """What can be made in a server and in the template."""
     files = [ROOT / "Makefile", ROOT / TEMPLATE / "Makefile"]
-    return {f"make {name}" for file in files for name in re.findall(r"^([a-z]+):.*## ", file.read_text("utf-8"), re.M)}
+    return {
+        f"make {name}"
+        for file in files
+        for name in re.findall(r"^([a-z]+):.*## ", file.read_text("utf-8"), re.MULTILINE)
+    }
 
 
 def test_a_command_is_named_where_a_checkout_has_it() -> None:

@@ -19,6 +19,7 @@ MADE_FROM = {
     "checks": "the registry of `check`",
     "requirements": "the registry of `check`, and the test that proves each",
     "clients": "what `check` knows about each client",
+    "modules": "the imports and docstrings of a baked server",
     "coda-tools": "the tools of the Coda server",
     "links": "the list of addresses outside this site, with the date on which each was looked at",
 }

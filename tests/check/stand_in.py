@@ -209,7 +209,7 @@ class StandIn(httpx.AsyncBaseTransport):
             request.method,
             request.url.path,
             request.url.query.decode(),
-            httpx.Headers([(k, v) for k, v in request.headers.multi_items() if k not in ("content-length",)]),
+            httpx.Headers([(k, v) for k, v in request.headers.multi_items() if k != "content-length"]),
             await request.aread(),
             self,
         )

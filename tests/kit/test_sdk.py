@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ import jwt
 import pytest
 import requests
 import stytch
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from stytch.consumer.models.otp import AuthenticateResponse
 from stytch.consumer.models.sessions import AuthorizationCheck
@@ -30,6 +28,7 @@ from stytch_mcp_kit.local import Config, create_app
 from stytch_mcp_kit.local.config import M2M_CLIENT_ID, M2M_CLIENT_SECRET
 from stytch_mcp_kit.local.wire import s256
 from tests.kit.conftest import CONSENT, PAGE, REDIRECT, SCOPES, VERIFIER
+from tests.servers import running
 
 pytestmark = [
     pytest.mark.e2e,
@@ -66,19 +65,16 @@ def sdk(signing_key: RSAPrivateKey) -> Iterator[Sdk]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         domain = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config = Config(domain=domain, authorization_url=PAGE, scopes=SCOPES, signing_key=signing_key)
-        server = uvicorn.Server(uvicorn.Config(create_app(config), lifespan="off", log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            with requests.Session() as session, httpx.Client(base_url=domain, trust_env=False) as http:
-                session.trust_env = False
-                options: dict[str, Any] = {"environment": f"{domain}/", "suppress_warnings": True}
-                consumer = stytch.Client(config.project_id, config.secret, sync_session=session, **options)
-                b2b = stytch.B2BClient(config.project_id, config.secret, sync_session=session, **options)
-                yield Sdk(consumer, b2b, http, config)
-        finally:
-            server.should_exit = True
-            thread.join()
+        with (
+            running(create_app(config), listening),
+            requests.Session() as session,
+            httpx.Client(base_url=domain, trust_env=False) as http,
+        ):
+            session.trust_env = False
+            options: dict[str, Any] = {"environment": f"{domain}/", "suppress_warnings": True}
+            consumer = stytch.Client(config.project_id, config.secret, sync_session=session, **options)
+            b2b = stytch.B2BClient(config.project_id, config.secret, sync_session=session, **options)
+            yield Sdk(consumer, b2b, http, config)
 
 
 def verified(sdk: Sdk, token: str) -> Principal:

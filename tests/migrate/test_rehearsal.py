@@ -201,7 +201,7 @@ def move_by_commands(rehearsal: Rehearsal, twins: list[str]) -> None:
 def _with_key(config: AuthKitConfig, key: str, good_for: int | None) -> AuthKitConfig:
     """The environment, whose key counts for so many uses."""
 
-    class Wearing(str):
+    class Wearing(str):  # noqa: SLOT000 - it has state
         left = good_for
 
         def encode(self, *arguments: Any) -> bytes:

@@ -763,6 +763,18 @@ async def test_since_when_stays_and_may_be_unknown(here: World) -> None:
     assert list(user.trusted_metadata[calls.CONNECTED_SINCE]) == [here.client_id]
 
 
+async def test_what_is_connected_since_nobody_knows_when_is_disconnected(here: World) -> None:
+    ada = here.person()
+    await ada.connect()
+    await ada.log_in()
+    await fault(here, "/v1/users/*", status=500)
+    await ada.allow()
+    await ada.get("/oauth/connections")
+    assert "not known since when" in ada.text
+    await ada.submit("/oauth/connections", csrf=ada.csrf, app=here.client_id)
+    assert "No application is connected" in ada.text
+
+
 async def test_who_allows_again_is_connected_since_then(here: World) -> None:
     ada = here.person()
     await ada.connect()

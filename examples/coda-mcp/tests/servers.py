@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -123,20 +123,24 @@ def owners_server(port: int, **environment: str) -> Iterator[str]:
 
 
 @contextmanager
-def stand_in(app: ASGIApp, port: int) -> Iterator[None]:
+def running(app: ASGIApp, listener: socket.socket, lifespan: Literal["on", "off"] = "off") -> Iterator[None]:
     """An application under uvicorn, in a thread of this process."""
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", port))
-        config = uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield
-        finally:
-            server.should_exit = True
-            thread.join()
+    config = uvicorn.Config(app, lifespan=lifespan, log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def stand_in(app: ASGIApp, port: int) -> Iterator[None]:
+    """An application that runs on a port of loopback."""
+    with socket.create_server(("127.0.0.1", port)) as listener, running(app, listener):
+        yield
 
 
 def wait_for(url: str, child: subprocess.Popen[str]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import anyio.lowlevel
 import httpx
 import httpx2
-import uvicorn
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import MCPServer
@@ -29,6 +27,7 @@ from local.coda.world import World
 from stytch_mcp.app import create_app
 from tests.fake_issuer import CLIENT_ID, DOMAIN, PROJECT_ID, SECRET, USER_ID, FakeIssuer
 from tests.sdk_client import Mode
+from tests.servers import running
 
 CODA_TOKEN = "local-upstream-token"
 START = 1_770_000_000.0
@@ -205,7 +204,11 @@ def served(**changes: Any) -> Iterator[Rig]:
             now=issuer.now,
             clock=issuer.clock,
         )
-        with running(coda_app, coda_socket), running(app, socket_), httpx.Client(trust_env=False) as controls:
+        with (
+            running(coda_app, coda_socket, "on"),
+            running(app, socket_, "on"),
+            httpx.Client(trust_env=False) as controls,
+        ):
             yield Rig(f"{public_url}/mcp", coda_url, coda_app.state.coda, clock, wire, issuer, controls)
 
 
@@ -219,19 +222,6 @@ def listening() -> Iterator[socket.socket]:
 
 def url_of(listener: socket.socket) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@contextmanager
-def running(app: Any, listener: socket.socket) -> Iterator[None]:
-    """The application under uvicorn in a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 __all__ = ["CLIENT_ID", "MODES", "Rig", "served"]

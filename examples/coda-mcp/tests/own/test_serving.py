@@ -15,9 +15,9 @@ from coda_mcp.upstream import Upstream
 from local.app import create_app
 from local.coda.config import Config
 from tests.own.cases import DOC, HOME
-from tests.own.rig import CODA_TOKEN, Wire, listening, running, served, settings, url_of
+from tests.own.rig import CODA_TOKEN, Wire, listening, served, settings, url_of
 from tests.own.test_every_tool import error_of
-from tests.servers import ROOT, free_port, wait_for
+from tests.servers import ROOT, free_port, running, wait_for
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ def test_no_token_no_link_and_nothing_of_a_doc_is_in_the_log(tmp_path: Path) -> 
     app = create_app(Config(limits=False))
     port, log = free_port(), tmp_path / "log"
     url = f"http://127.0.0.1:{port}"
-    with listening() as socket_, running(app, socket_), log.open("w") as written:
+    with listening() as socket_, running(app, socket_, "on"), log.open("w") as written:
         environment = {
             "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "kit")]),
             "PUBLIC_URL": url,

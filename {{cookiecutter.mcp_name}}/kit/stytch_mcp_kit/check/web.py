@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 import anyio
@@ -87,7 +87,7 @@ class Web:
             limits=httpx.Limits(max_connections=2 * AT_ONCE),
         )
 
-    async def __aenter__(self) -> "Web":
+    async def __aenter__(self) -> Self:
         await self._client.__aenter__()
         return self
 

@@ -172,9 +172,13 @@ async def send_link(project: Project, request: Request) -> Response:
 
 async def authenticate_link(project: Project, request: Request) -> Response:
     fields = await json_fields(request)
+    return log_in_by_link(project, fields, "magic_link", fields.text("token"), fields.text_or_none("code_verifier"))
+
+
+def log_in_by_link(project: Project, fields: Fields, kind: str, token: str, verifier: str | None) -> Response:
+    """Spends the token of a link that was mailed."""
     error_type = "unable_to_auth_magic_link"
-    verifier = fields.text_or_none("code_verifier")
-    pending = check_link(project, "magic_link", fields.text("token"), verifier, error_type)
+    pending = check_link(project, kind, token, verifier, error_type)
     user = person_of(project, pending, error_type)
     factor = email_factor(project, user, pending.email_id, "magic_link")
     body = logged_in(project, user, fields, factor, proves=pending.email_id)

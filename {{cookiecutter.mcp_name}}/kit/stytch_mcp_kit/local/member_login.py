@@ -14,6 +14,7 @@ from stytch_mcp_kit.local.login import (
     check_return,
     keep_code,
     keep_link,
+    log_in_by_link,
     new_code,
     oauth_factor,
     person_of,
@@ -101,13 +102,8 @@ async def send_link(project: Project, request: Request) -> Response:
 
 async def authenticate_link(project: Project, request: Request) -> Response:
     fields = await json_fields(request)
-    error_type, verifier = "unable_to_auth_magic_link", fields.text_or_none("pkce_code_verifier")
-    pending = check_link(project, "member_magic_link", fields.text("magic_links_token"), verifier, error_type)
-    user = person_of(project, pending, error_type)
-    factor = email_factor(project, user, pending.email_id, "magic_link")
-    body = logged_in(project, user, fields, factor, proves=pending.email_id)
-    del project.link_tokens[pending.secret]
-    return answer({**body, "method_id": pending.email_id})
+    token, verifier = fields.text("magic_links_token"), fields.text_or_none("pkce_code_verifier")
+    return log_in_by_link(project, fields, "member_magic_link", token, verifier)
 
 
 async def start_oauth(project: Project, request: Request) -> Response:

@@ -7,6 +7,7 @@ five minutes, renewed in the background from the fourth on, at most 24 hours whi
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Generator
 from functools import partial
@@ -27,7 +28,7 @@ REMEMBER_SUBJECTS = 10_000
 WORKOS_API = "https://api.workos.com"
 
 
-class Directory:
+class Directory(ABC):
     """Looks up, with the credentials of an API, the subjects of one issuer; subclasses know how they are asked for."""
 
     def __init__(self, client: httpx.AsyncClient, issuer: str, credentials: httpx.Auth, clock: Clock) -> None:
@@ -67,8 +68,9 @@ class Directory:
                 retry_after=error.retry_after,
             ) from None
 
+    @abstractmethod
     async def _fetch(self, subject: str, organization: str | None) -> frozenset[str]:
-        raise NotImplementedError
+        """Verified addresses, as the API has them now. Raises Unavailable."""
 
     async def _get(self, url: str, **request: Any) -> dict[str, Any]:
         try:

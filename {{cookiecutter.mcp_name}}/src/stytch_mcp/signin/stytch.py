@@ -117,7 +117,7 @@ class Stytch:
                 secure = self._domain.startswith("https://")
                 where = {"custom_base_url": self._domain} if secure else {"environment": f"{self._domain}/"}
                 self._client = sdk.Client(*self._credentials, suppress_warnings=True, async_session=self._http, **where)
-        return self._client
+            return self._client
 
     async def close(self) -> None:
         """Ends the connections."""

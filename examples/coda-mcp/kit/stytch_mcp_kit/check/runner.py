@@ -239,7 +239,7 @@ async def outcome(walk: Walk, check: Check) -> Result:
         return Result(check, Status.NOT_APPLICABLE, hidden(walk, str(reason)))
     except NotReached as reason:
         return Result(check, Status.NOT_REACHED, hidden(walk, str(reason)))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a server answers, the other checks still run
         return Result(check, Status.FAILS, f"the answer cannot be made sense of ({type(error).__name__})")
     return Result(check, Status.HOLDS) if finding is None else Result(check, Status.FAILS, hidden(walk, finding))
 

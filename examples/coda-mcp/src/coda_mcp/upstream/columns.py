@@ -91,7 +91,7 @@ def weight(value: Any) -> int:
     return sum(len(text.encode(errors="replace")) + text.count("\n") for text in texts)
 
 
-def _reads(reader: type[date] | type[time], text: str) -> bool:
+def _reads(reader: type[date | time], text: str) -> bool:
     try:
         reader.fromisoformat(text)
     except ValueError:

@@ -211,7 +211,8 @@ def test_diagrams_are_only_where_they_are_needed(site: Path) -> None:
 
 def test_zensical_builds_it_too(tmp_path: Path, run: Run) -> None:
     """What comes after mkdocs-material builds the same pages from the same file."""
-    for file in project_files("mkdocs.yml", "pyproject.toml", "docs", "sitetools", "examples", "tests/github", TEMPLATE):
+    files = ["mkdocs.yml", "pyproject.toml", "docs", "sitetools", "examples", "tests/github", TEMPLATE]
+    for file in project_files(*files):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     run(Path(sys.executable).with_name("zensical"), "build", "--strict", cwd=tmp_path)

@@ -16,6 +16,8 @@ SITE_FILES := sitetools/package.json sitetools/package-lock.json
 DIAGRAMS := docs/assets/vendor/mermaid.tiny.js
 FOREIGN := $(BUILD)/foreign
 FOREIGN_LOCK := tests/foreign/requirements.lock
+GUIDED := $(BUILD)/guided
+GUIDED_LOCK := tests/fuzz/requirements.lock
 NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
 UV := $(BIN)/uv
 # With their extras: pip before 23.3 looks for `name[extra]` apart from the pinned `name`.
@@ -27,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test example generate pictures lint lock bench docs site clean
+.PHONY: help demo test example generate pictures lint lock bench fuzz docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -65,11 +67,18 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	$(COMPILE) --group demo --constraints requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --group docs --constraints requirements-dev.lock --output-file requirements-docs.lock
 	$(COMPILE) tests/foreign/requirements.in --output-file $(FOREIGN_LOCK)
+	$(COMPILE) tests/fuzz/requirements.in --output-file $(GUIDED_LOCK)
 
 bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
 	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
 	@$(BIN)/python -m compileall -q $(BUILD)/bench/notes-mcp/src # as pip does when it installs
 	@PYTHONPATH=$(BUILD)/bench/notes-mcp/src:$(BUILD)/bench/notes-mcp/tests $(BIN)/python benchmarks $(ARGS)
+
+fuzz: $(DEV) ## a million hostile inputs at every way in; ARGS names subjects of tests/fuzz/subjects.py
+	@$(MAKE) --no-print-directory $(GUIDED)/installed || echo 'Going on without atheris.'
+	@rm -rf $(BUILD)/fuzz && $(BIN)/python tests/bake.py $(BUILD)/fuzz
+	@cp -R tests/fuzz $(BUILD)/fuzz/notes-mcp/tests/fuzz
+	@cd $(BUILD)/fuzz/notes-mcp && PYTHONPATH=src:kit:.:$(abspath $(GUIDED)) $(abspath $(BIN))/python -m tests.fuzz $(ARGS)
 
 docs: $(DEV) $(DIAGRAMS) ## the site, on this machine, as you write
 	$(BIN)/mkdocs serve --livereload $(ARGS)
@@ -112,6 +121,12 @@ $(SITE)/installed: $(SITE_FILES)
 $(FOREIGN)/installed: $(FOREIGN_LOCK)
 	@$(PYTHON) -m venv --clear $(FOREIGN)
 	@$(FOREIGN)/bin/python -m pip install -qq --no-deps --require-hashes -r $(FOREIGN_LOCK)
+	@touch $@
+
+# Beside the environment and not in it: there is no wheel for every platform and every Python.
+$(GUIDED)/installed: $(GUIDED_LOCK)
+	@rm -rf $(GUIDED)
+	@$(BIN)/python -m pip install -qq --no-deps --only-binary :all: --require-hashes --target $(GUIDED) -r $(GUIDED_LOCK)
 	@touch $@
 
 # Of all install scripts only that of `node` runs: it fetches the Node.js for this platform.

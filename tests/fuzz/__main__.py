@@ -1,0 +1,240 @@
+"""`make fuzz`: hostile inputs at every way in, by Hypothesis and, where it is installed, coverage-guided by atheris.
+
+Each subject runs in a process of its own, for atheris changes what is imported and never comes back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tests.fuzz.subject import Judge, Subject
+
+FUZZERS = ("hypothesis", "atheris")
+INSTRUMENTED = ["stytch_mcp", "stytch_mcp_kit", "mcp", "jwt", "starlette", "dotenv", "pydantic_settings"]
+THOUSAND = 1000
+LATEST = 200
+MOST_LEFT_BEHIND = 1.0
+# Hypothesis takes some milliseconds to draw an input, atheris some microseconds.
+SHARE = {"hypothesis": 0.01, "atheris": 1.0}
+LEAST = 300
+
+
+@dataclass
+class Outcome:
+    """What came of one subject and one fuzzer. `findings`: words -> the shortest input."""
+
+    subject: str
+    fuzzer: str
+    inputs: int = 0
+    seconds: float = 0.0
+    left_behind: float = 0.0
+    slowest: float = 0.0
+    factor: float = 0.0
+    findings: dict[str, str] = field(default_factory=dict)
+
+    def note(self, error: BaseException, octets: bytes) -> None:
+        """One finding for each place and kind, with the shortest input that shows it."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}"[:400]
+        known = next((each for each in self.findings if each[:80] == words[:80]), words)
+        if known not in self.findings or len(bytes.fromhex(self.findings[known])) > len(octets):
+            self.findings[known] = octets.hex()
+
+
+class Enough(BaseException):
+    """As many inputs as were asked for."""
+
+
+class Counted:
+    """A judge that notes what is wrong and goes on, until there were enough inputs."""
+
+    def __init__(self, judge: Judge, outcome: Outcome, inputs: int, finish: Callable[[], None]) -> None:
+        self._judge = judge
+        self._outcome = outcome
+        self._inputs = inputs
+        self._finish = finish
+        self._began = time.monotonic()
+        self.latest: deque[bytes] = deque(maxlen=LATEST)
+
+    def __call__(self, octets: bytes) -> None:
+        outcome = self._outcome
+        self.latest.append(octets)
+        try:
+            self._judge(octets)
+        except Exception as error:
+            outcome.note(error, octets)
+        outcome.inputs += 1
+        if outcome.inputs == self._inputs:
+            outcome.seconds = time.monotonic() - self._began
+            self._finish()
+
+
+def with_hypothesis(subject: Subject, judge: Judge, outcome: Outcome, inputs: int) -> None:
+    """Draws from the strategy; then measures what inputs leave behind and how time grows with them."""
+    from hypothesis import HealthCheck, given, settings
+
+    from tests.fuzz.measures import STEEPEST, left_behind, slowest
+
+    def finish() -> None:
+        raise Enough
+
+    counted = Counted(judge, outcome, inputs, finish)
+    for octets in subject.seeds:
+        counted(octets)
+
+    @settings(database=None, deadline=None, max_examples=2 * inputs, suppress_health_check=list(HealthCheck))
+    @given(subject.strategy)
+    def drawn(octets: bytes) -> None:
+        counted(octets)
+
+    try:
+        drawn()
+    except Enough:
+        pass
+
+    def quiet(octets: bytes) -> None:
+        with suppress(Exception):  # was noted when it came first
+            judge(octets)
+
+    outcome.left_behind = left_behind(quiet, list(counted.latest))
+    if outcome.left_behind > MOST_LEFT_BEHIND:
+        outcome.findings[f"each input leaves {outcome.left_behind:.2f} blocks of memory behind"] = ""
+    outcome.slowest, outcome.factor = slowest(subject, quiet)
+    if outcome.factor > STEEPEST:
+        outcome.findings[f"four times as long takes {outcome.factor:.1f} times as long"] = ""
+
+
+def with_atheris(subject: Subject, judge: Judge, outcome: Outcome, inputs: int) -> None:
+    """Starts from the seeds and goes where new code is reached. Ends the process."""
+    atheris = importlib.import_module("atheris")
+
+    def finish() -> None:
+        report(outcome)
+        os._exit(0)
+
+    folder = tempfile.mkdtemp()
+    for octets in subject.seeds:
+        Path(folder, hashlib.sha256(octets).hexdigest()).write_bytes(octets)
+    longest = max(4096, 2 * max(map(len, subject.seeds)))
+    options = [f"-max_len={longest}", "-len_control=0", "-rss_limit_mb=0", "-timeout=120", "-verbosity=0"]
+    atheris.Setup([sys.argv[0], *options, folder], Counted(judge, outcome, inputs, finish))
+    atheris.Fuzz()
+
+
+def report(outcome: Outcome) -> None:
+    """One line of JSON for the process that waits for it."""
+    print(json.dumps(asdict(outcome)), flush=True)
+
+
+def run_one(name: str, fuzzer: str, inputs: int) -> None:
+    """In a process of its own."""
+    if fuzzer == "atheris":
+        with importlib.import_module("atheris").instrument_imports(include=INSTRUMENTED):
+            subjects: Any = importlib.import_module("tests.fuzz.subjects")
+    else:
+        subjects = importlib.import_module("tests.fuzz.subjects")
+    subject: Subject = next(each for each in subjects.ALL if each.name == name)
+    outcome = Outcome(name, fuzzer)
+    with subject.opened() as judge:
+        {"hypothesis": with_hypothesis, "atheris": with_atheris}[fuzzer](subject, judge, outcome, inputs)
+    report(outcome)
+
+
+def start(name: str, fuzzer: str, inputs: int) -> Outcome:
+    """Runs a subject in a process, and returns what came of it."""
+    command = [sys.executable, "-m", "tests.fuzz", name, "--fuzzer", fuzzer, "--inputs", str(inputs), "--here"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith('{"subject"')]
+    if not lines:
+        return Outcome(name, fuzzer, findings={f"the process ended: {done.stderr[-1500:]}": ""})
+    return Outcome(**json.loads(lines[-1]))
+
+
+def shown(outcomes: Sequence[Outcome], console: Console) -> None:
+    """A table, and every finding with its input as hex digits."""
+    table = Table("subject", "fuzzer", "inputs", "seconds", "blocks left per input", "slowest", "x4", "findings")
+    for each in outcomes:
+        cost = ("", "", "")
+        if each.fuzzer == "hypothesis":
+            cost = (
+                f"{each.left_behind:.2f}",
+                f"{each.slowest * 1000:.1f} ms",
+                f"{each.factor:.1f}" if each.factor else "",
+            )
+        figures = (f"{each.inputs:,}", f"{each.seconds:.0f}", *cost, str(len(each.findings)))
+        table.add_row(each.subject, each.fuzzer, *figures)
+    inputs, seconds = sum(each.inputs for each in outcomes), sum(each.seconds for each in outcomes)
+    table.add_row("all", "", f"{inputs:,}", f"{seconds:.0f}", "", "", "", str(sum(len(o.findings) for o in outcomes)))
+    console.print(table)
+    for each in outcomes:
+        for words, octets in each.findings.items():
+            console.print(f"{each.subject}: {words}\n    {octets[:4000]}", markup=False, highlight=False)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--fuzzer", type=click.Choice(FUZZERS), help="One of the two; both where this is not given.")
+@click.option("--inputs", type=int, help="How many for each subject and fuzzer, in place of the subject's own.")
+@click.option("--jobs", default=2, show_default=True, help="How many processes at once.")
+@click.option("--here", is_flag=True, hidden=True)
+@click.option("--hex", "octets", help="Judge this one input, given as hex digits, and show what is wrong.")
+def main(
+    names: tuple[str, ...], fuzzer: str | None, inputs: int | None, jobs: int, here: bool, octets: str | None
+) -> None:
+    """Fuzzes all subjects, or those that are named. Exits with 1 when something was found."""
+    if here:
+        assert fuzzer is not None
+        assert inputs is not None
+        run_one(names[0], fuzzer, inputs)
+        return
+    from tests.fuzz.subjects import ALL
+
+    chosen = [subject for subject in ALL if not names or subject.name in names]
+    if octets is not None:
+        with chosen[0].opened() as judge:
+            judge(bytes.fromhex(octets))
+        return
+    console = Console(width=150)
+    fuzzers = [fuzzer] if fuzzer else list(FUZZERS)
+    if "atheris" in fuzzers and importlib.util.find_spec("atheris") is None:
+        console.print("Without atheris, which is not installed here: Hypothesis alone.")
+        fuzzers.remove("atheris")
+    order = [(each.name, by) for each in chosen for by in fuzzers]
+    wanted = {each.name: each.inputs * THOUSAND for each in chosen}
+    with ThreadPoolExecutor(jobs) as pool:
+        going = [
+            pool.submit(start, name, by, inputs or max(LEAST, int(wanted[name] * SHARE[by]))) for name, by in order
+        ]
+        outcomes: list[Outcome] = []
+        for one in as_completed(going):
+            outcomes.append(done := one.result())
+            so_far = f"{done.inputs:,} inputs in {done.seconds:.0f} s, {len(done.findings)} findings"
+            console.print(f"{len(outcomes)} of {len(going)}: {done.subject}, {done.fuzzer}: {so_far}")
+    outcomes.sort(key=lambda each: order.index((each.subject, each.fuzzer)))
+    shown(outcomes, console)
+    sys.exit(any(each.findings for each in outcomes))
+
+
+if __name__ == "__main__":
+    main()

@@ -74,11 +74,12 @@ bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names som
 	@$(BIN)/python -m compileall -q $(BUILD)/bench/notes-mcp/src # as pip does when it installs
 	@PYTHONPATH=$(BUILD)/bench/notes-mcp/src:$(BUILD)/bench/notes-mcp/tests $(BIN)/python benchmarks $(ARGS)
 
-fuzz: $(DEV) ## a million hostile inputs at every way in; ARGS names subjects of tests/fuzz/subjects.py
+fuzz: $(DEV) ## a million hostile inputs, into benchmarks/fuzz.md; ARGS names subjects of tests/fuzz/subjects.py
 	@$(MAKE) --no-print-directory $(GUIDED)/installed || echo 'Going on without atheris.'
 	@rm -rf $(BUILD)/fuzz && $(BIN)/python tests/bake.py $(BUILD)/fuzz
 	@cp -R tests/fuzz $(BUILD)/fuzz/notes-mcp/tests/fuzz
-	@cd $(BUILD)/fuzz/notes-mcp && PYTHONPATH=src:kit:.:$(abspath $(GUIDED)) $(abspath $(BIN))/python -m tests.fuzz $(ARGS)
+	@cd $(BUILD)/fuzz/notes-mcp && PYTHONPATH=src:kit:.:$(abspath $(GUIDED)) $(abspath $(BIN))/python -m tests.fuzz \
+		$(or $(ARGS),--record $(abspath benchmarks/fuzz.md))
 
 docs: $(DEV) $(DIAGRAMS) ## the site, on this machine, as you write
 	$(BIN)/mkdocs serve --livereload $(ARGS)

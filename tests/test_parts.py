@@ -1,7 +1,7 @@
 """The parts that are the same in every server, tested once, inside a bake: the runtime, the kit and its checklist.
 
-Their tests lie in tests/runtime, tests/kit, tests/check, tests/fuzz and tests/migrate and are written as if they lay in a server's
-own tests.
+Their tests lie in tests/runtime, tests/kit, tests/check, tests/fuzz and tests/migrate and are written as if they lay
+in a server's own tests.
 """
 
 import shutil
@@ -12,7 +12,13 @@ from bake import ROOT
 from conftest import Bake, Run
 
 # The answers that bring a part along.
-PARTS: dict[str, dict[str, bool]] = {"runtime": {}, "kit": {}, "check": {}, "fuzz": {}, "migrate": {"workos_migration": True}}
+PARTS: dict[str, dict[str, bool]] = {
+    "runtime": {},
+    "kit": {},
+    "check": {},
+    "fuzz": {},
+    "migrate": {"workos_migration": True},
+}
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -20,10 +22,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -35,9 +39,20 @@ INSTRUMENTED = ["stytch_mcp", "stytch_mcp_kit", "mcp", "jwt", "starlette", "dote
 THOUSAND = 1000
 LATEST = 200
 MOST_LEFT_BEHIND = 1.0
-# Hypothesis takes some milliseconds to draw an input, atheris some microseconds.
-SHARE = {"hypothesis": 0.01, "atheris": 1.0}
-LEAST = 300
+# Of a subject's inputs: Hypothesis takes some milliseconds to draw one, atheris some microseconds.
+SHARE = {"hypothesis": 0.05, "atheris": 1.0}
+LEAST = 500
+WIDTH = 160
+RECORDED = ("mcp", "starlette", "pyjwt", "pydantic-settings", "hypothesis", "atheris")
+INTRODUCTION = """# Hostile inputs
+
+What `make fuzz` wrote down. Each input went through one way in of a baked server, in process, as the octets that a
+client, an issuer or an operator would send, and every answer was judged: no 5xx, no traceback or error in the log, no
+token or secret in answer or log, no broken header, no answer that does not end, nobody let in without a good token.
+"Blocks left per input" are blocks of memory once caches are warm, more than 1 is a finding; "slowest" is an input as
+large and as bad as can be, "x4" how many times as long it takes as a quarter of it, where that can be measured, and more
+than 8 is a finding. Atheris goes where new code is reached.
+"""
 
 
 @dataclass
@@ -108,10 +123,8 @@ def with_hypothesis(subject: Subject, judge: Judge, outcome: Outcome, inputs: in
     def drawn(octets: bytes) -> None:
         counted(octets)
 
-    try:
+    with suppress(Enough):
         drawn()
-    except Enough:
-        pass
 
     def quiet(octets: bytes) -> None:
         with suppress(Exception):  # was noted when it came first
@@ -171,25 +184,43 @@ def start(name: str, fuzzer: str, inputs: int) -> Outcome:
     return Outcome(**json.loads(lines[-1]))
 
 
-def shown(outcomes: Sequence[Outcome], console: Console) -> None:
-    """A table, and every finding with its input as hex digits."""
-    table = Table("subject", "fuzzer", "inputs", "seconds", "blocks left per input", "slowest", "x4", "findings")
+def table(outcomes: Sequence[Outcome], style: box.Box) -> Table:
+    """A row for each subject and fuzzer, and one for all of them."""
+    titles = ("subject", "fuzzer", "inputs", "seconds", "blocks left per input", "slowest, ms", "x4", "findings")
+    made = Table(*titles, box=style)
     for each in outcomes:
         cost = ("", "", "")
         if each.fuzzer == "hypothesis":
-            cost = (
-                f"{each.left_behind:.2f}",
-                f"{each.slowest * 1000:.1f} ms",
-                f"{each.factor:.1f}" if each.factor else "",
-            )
-        figures = (f"{each.inputs:,}", f"{each.seconds:.0f}", *cost, str(len(each.findings)))
-        table.add_row(each.subject, each.fuzzer, *figures)
-    inputs, seconds = sum(each.inputs for each in outcomes), sum(each.seconds for each in outcomes)
-    table.add_row("all", "", f"{inputs:,}", f"{seconds:.0f}", "", "", "", str(sum(len(o.findings) for o in outcomes)))
-    console.print(table)
+            growth = f"{each.factor:.1f}" if each.factor else ""
+            cost = (f"{each.left_behind:.2f}", f"{each.slowest * 1000:.1f}", growth)
+        made.add_row(each.subject, each.fuzzer, *_figures([each], *cost))
+    made.add_row("all", "", *_figures(outcomes, "", "", ""))
+    return made
+
+
+def _figures(outcomes: Sequence[Outcome], *cost: str) -> tuple[str, ...]:
+    inputs, seconds, findings = (
+        sum(of(each) for each in outcomes)
+        for of in (lambda each: each.inputs, lambda each: each.seconds, lambda each: len(each.findings))
+    )
+    return (f"{inputs:,}", f"{seconds:,.0f}", *cost, str(findings))
+
+
+def shown(outcomes: Sequence[Outcome], console: Console, style: box.Box = box.HEAVY_HEAD) -> None:
+    """The table, and every finding with its input as hex digits."""
+    console.print(table(outcomes, style))
     for each in outcomes:
         for words, octets in each.findings.items():
             console.print(f"{each.subject}: {words}\n    {octets[:4000]}", markup=False, highlight=False)
+
+
+def record(outcomes: Sequence[Outcome], file: Path, finished: str) -> None:
+    """The same as a page, with what ran and where."""
+    versions = (f"{name} {each.version}" for name in RECORDED for each in importlib.metadata.distributions(name=name))
+    ran = ", ".join([f"Python {platform.python_version()}", *versions])
+    with file.open("w", encoding="utf-8") as opened:
+        opened.write(f"{INTRODUCTION}\n{finished} on {datetime.now(UTC).date()}: {ran}.\n")
+        shown(outcomes, Console(file=opened, width=WIDTH), box.MARKDOWN)
 
 
 @click.command()
@@ -197,10 +228,17 @@ def shown(outcomes: Sequence[Outcome], console: Console) -> None:
 @click.option("--fuzzer", type=click.Choice(FUZZERS), help="One of the two; both where this is not given.")
 @click.option("--inputs", type=int, help="How many for each subject and fuzzer, in place of the subject's own.")
 @click.option("--jobs", default=2, show_default=True, help="How many processes at once.")
+@click.option("--record", "recorded", type=click.Path(path_type=Path), help="Write the figures to this file, too.")
 @click.option("--here", is_flag=True, hidden=True)
 @click.option("--hex", "octets", help="Judge this one input, given as hex digits, and show what is wrong.")
 def main(
-    names: tuple[str, ...], fuzzer: str | None, inputs: int | None, jobs: int, here: bool, octets: str | None
+    names: tuple[str, ...],
+    fuzzer: str | None,
+    inputs: int | None,
+    jobs: int,
+    recorded: Path | None,
+    here: bool,
+    octets: str | None,
 ) -> None:
     """Fuzzes all subjects, or those that are named. Exits with 1 when something was found."""
     if here:
@@ -215,23 +253,27 @@ def main(
         with chosen[0].opened() as judge:
             judge(bytes.fromhex(octets))
         return
-    console = Console(width=150)
-    fuzzers = [fuzzer] if fuzzer else list(FUZZERS)
+    console = Console(width=WIDTH)
+    fuzzers, share = [fuzzer] if fuzzer else list(FUZZERS), SHARE
     if "atheris" in fuzzers and importlib.util.find_spec("atheris") is None:
         console.print("Without atheris, which is not installed here: Hypothesis alone.")
-        fuzzers.remove("atheris")
-    order = [(each.name, by) for each in chosen for by in fuzzers]
-    wanted = {each.name: each.inputs * THOUSAND for each in chosen}
+        fuzzers, share = ["hypothesis"], {"hypothesis": 1.0}
+    wanted = {
+        (each.name, by): inputs or max(LEAST, int(each.inputs * THOUSAND * share[by]))
+        for each in chosen
+        for by in fuzzers
+    }
+    order = list(wanted)
+    outcomes: list[Outcome] = []
     with ThreadPoolExecutor(jobs) as pool:
-        going = [
-            pool.submit(start, name, by, inputs or max(LEAST, int(wanted[name] * SHARE[by]))) for name, by in order
-        ]
-        outcomes: list[Outcome] = []
+        going = [pool.submit(start, *part, count) for part, count in wanted.items()]
         for one in as_completed(going):
             outcomes.append(done := one.result())
             so_far = f"{done.inputs:,} inputs in {done.seconds:.0f} s, {len(done.findings)} findings"
             console.print(f"{len(outcomes)} of {len(going)}: {done.subject}, {done.fuzzer}: {so_far}")
-    outcomes.sort(key=lambda each: order.index((each.subject, each.fuzzer)))
+            outcomes.sort(key=lambda each: order.index((each.subject, each.fuzzer)))
+            if recorded is not None:
+                record(outcomes, recorded, f"{len(outcomes)} of {len(going)} parts, finished")
     shown(outcomes, console)
     sys.exit(any(each.findings for each in outcomes))
 

@@ -10,7 +10,7 @@ import io
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,7 +20,7 @@ import httpx
 from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel, Field
 from starlette.applications import Starlette
-from starlette.types import Message
+from starlette.types import ASGIApp, Message
 
 from stytch_mcp import Scope, logs, needs
 from stytch_mcp.app import ServerDefinition, create_app
@@ -74,7 +74,9 @@ async def build(_: Settings) -> AsyncIterator[MCPServer[Any]]:
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """That of `serve`, where there is one."""
-    return importlib.import_module("uvloop" if importlib.util.find_spec("uvloop") else "asyncio").new_event_loop()
+    module = importlib.import_module("uvloop" if importlib.util.find_spec("uvloop") else "asyncio")
+    loop: asyncio.AbstractEventLoop = module.new_event_loop()
+    return loop
 
 
 SERVER = ServerDefinition(name="fuzzed", title="Fuzzed", scopes=(READ, WRITE), settings=Settings, build=build)
@@ -206,7 +208,7 @@ class Server:
         _, payload, signature = good_token().split(".")
         secrets = (payload, signature, STATIC_TOKEN, SECRET, SIGNIN_SECRET, "sk_canary-of-workos", *canaries)
         self._canaries = tuple(secret.encode() for secret in secrets)
-        self._ending: list[Callable[[], Any]] = []
+        self._ending: list[tuple[asyncio.Event, asyncio.Task[None]]] = []
 
     def start(self, **changes: Any) -> Starlette:
         """An application with these settings, whose lifespan has begun."""
@@ -223,13 +225,14 @@ class Server:
         task = self.loop.create_task(live())
         self.loop.run_until_complete(begun.wait())
         self.loop.run_until_complete(asyncio.sleep(0.01))
-        self._ending.append(lambda: (ending.set(), self.loop.run_until_complete(task)))
+        self._ending.append((ending, task))
         return app
 
     def stop(self) -> None:
         """Ends all that was started."""
-        for end in self._ending:
-            end()
+        for ending, task in self._ending:
+            ending.set()
+            self.loop.run_until_complete(task)
         self.loop.run_until_complete(asyncio.sleep(0.01))
         # One of sse-starlette's own, for the life of the process.
         left = [task for task in asyncio.all_tasks(self.loop) if "_shutdown_watcher" not in str(task)]
@@ -239,7 +242,7 @@ class Server:
         self.loop.close()
         check(not left, f"no task is left over: {left}")
 
-    def ask(self, app: Starlette, request: Request, may: tuple[int, ...] = ()) -> Answer:
+    def ask(self, app: ASGIApp, request: Request, may: tuple[int, ...] = ()) -> Answer:
         """The answer to a request, judged. `may`: which 5xx are right here."""
         self.issuer.clock.forward(1)
         self.issuer.requests.clear()
@@ -250,10 +253,7 @@ class Server:
         check(answer.status < 500 or answer.status in may, f"no {answer.status}: {bytes(answer.body[:500])!r}")
         shown = bytes(answer.body) + b"".join(name + value for name, value in answer.headers) + log.encode()
         check(not any(canary in shown for canary in self._canaries), f"no secret in log or answer: {shown[:3000]!r}")
-        check(
-            b"Traceback (most recent" not in answer.body or b"Traceback (most recent" in request.body,
-            "no traceback in the answer",
-        )
+        check(b"Traceback (most recent" not in answer.body, "no traceback in the answer")
         for name, value in answer.headers:
             check(not set(b"\r\n\0") & set(name + value), f"no header line is broken: {name!r} {value!r}")
         if answer.header(b"content-type").startswith(b"application/json") and answer.body:
@@ -261,7 +261,7 @@ class Server:
         return answer
 
 
-async def _asked(app: Starlette, request: Request) -> Answer:
+async def _asked(app: ASGIApp, request: Request) -> Answer:
     """Sends the request, and goes away from a stream that would never end."""
     answer = Answer()
     read, gone = False, asyncio.Event()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from stytch_mcp.protect.issuers import Principal
 from stytch_mcp.signin import routes
@@ -91,9 +93,9 @@ class InstantStytch(Stytch):
         return
 
 
-def installed() -> None:
-    """From now on pages are made with it: for this process."""
-    routes.Stytch = InstantStytch  # type: ignore[misc]
+def installed() -> AbstractContextManager[Any]:
+    """As long as it is open, pages are made with it."""
+    return mock.patch.object(routes, "Stytch", InstantStytch)
 
 
 def cookies() -> dict[bytes, bytes]:
@@ -105,7 +107,7 @@ def cookies() -> dict[bytes, bytes]:
     now = issuer().now()
     login = {"address": "ada@example.com", "method_id": "email-live-1", "verifier": "v" * 43, "sent_at": now}
     session = {"token": SESSION_TOKEN, "user_id": USER_ID, "address": "ada@example.com", "csrf": CSRF, "since": now}
-    made = {
+    made: dict[str, tuple[str, dict[str, Any]]] = {
         "$OPEN": (f"signin-t-{TX}", {"c": CSRF, "r": request.dump()}),
         "$ALONE": (f"signin-t-{TX}", {"c": CSRF, "r": None}),
         "$MAILED": (f"signin-l-{TX}", {"kind": "email-code", **login}),

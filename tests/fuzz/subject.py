@@ -21,8 +21,8 @@ class Subject:
 
     `opened` makes what judges an input: it returns, or raises whatever is wrong. `strategy` draws inputs for
     Hypothesis; `seeds` are where the coverage-guided fuzzer starts. `growing` makes inputs of about n octets that are
-    as bad as they can be; `largest` is the most that any limit in front of the code lets through, in octets. `inputs` is
-    how many a full run gives to each fuzzer, in thousands.
+    as bad as they can be; `largest` is the most that any limit in front of the code lets through, in octets. `inputs`
+    is how many a full run gives, in thousands.
     """
 
     name: str

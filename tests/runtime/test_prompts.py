@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from stytch_mcp.app import ServerDefinition, create_app
 from stytch_mcp.settings import Settings
 from tests import probe
-from tests.asgi import request
+from tests.asgi import Answer, request
 from tests.fake_issuer import DOMAIN, PROJECT_ID, SECRET, FakeIssuer
 
 pytestmark = pytest.mark.anyio
@@ -52,18 +52,23 @@ async def app(issuer: FakeIssuer) -> AsyncIterator[Starlette]:
         yield app
 
 
-async def get(app: Starlette, issuer: FakeIssuer, revision: str, **params: Any) -> dict[str, Any]:
-    """The answer to `prompts/get`."""
-    message = {"jsonrpc": "2.0", "id": 1, "method": "prompts/get", "params": {**params, "_meta": META}}
+async def post(app: Starlette, issuer: FakeIssuer, revision: str, **message: Any) -> Answer:
+    """The answer to a message about prompts."""
+    asked = {"jsonrpc": "2.0", "method": "prompts/get", **message}
     headers = [
         ("authorization", f"Bearer {issuer.token()}"),
         ("content-type", "application/json"),
         ("accept", "application/json, text/event-stream"),
         ("mcp-protocol-version", revision),
         ("mcp-method", "prompts/get"),
-        ("mcp-name", params["name"]),
+        ("mcp-name", message["params"]["name"]),
     ]
-    answer = await request(app, "POST", "/mcp", headers=headers, chunks=[json.dumps(message).encode()])
+    return await request(app, "POST", "/mcp", headers=headers, chunks=[json.dumps(asked).encode()])
+
+
+async def get(app: Starlette, issuer: FakeIssuer, revision: str, **params: Any) -> dict[str, Any]:
+    """What `prompts/get` gives."""
+    answer = await post(app, issuer, revision, id=1, params={**params, "_meta": META})
     found: dict[str, Any] = json.loads(answer.body[answer.body.index(b"{") :])
     return found
 
@@ -91,3 +96,12 @@ async def test_a_prompt_that_is_asked_for_wrongly_leaves_no_traceback(
 async def test_a_prompt_that_is_there_is_given(app: Starlette, issuer: FakeIssuer, revision: str) -> None:
     answer = await get(app, issuer, revision, name="greet", arguments={"name": "Ada"})
     assert answer["result"]["messages"][0]["content"]["text"] == "hello Ada"
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_a_notification_that_names_no_prompt_leaves_no_traceback(
+    app: Starlette, issuer: FakeIssuer, caplog: pytest.LogCaptureFixture, revision: str
+) -> None:
+    answer = await post(app, issuer, revision, params={"name": "nothing"})
+    assert answer.status == 202
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -220,7 +220,10 @@ async def test_every_answer_has_the_headers_that_keep_it_safe(here: World, ada: 
     paths = ["/oauth/authorize", f"/oauth/authorize?{ada.query()}", ada.path, "/oauth/login/x", "/oauth/callback"]
     paths += ["/oauth/connections", "/oauth/style.css/", "/oauth/", "/oauth/nothing", "/oauth/logout"]
     answers = [await ada.http.get(path) for path in paths]
-    assert [(answer.status_code, answer.headers.get("allow")) for answer in answers[-2:]] == [(404, None), (405, "POST")]
+    assert [(answer.status_code, answer.headers.get("allow")) for answer in answers[-2:]] == [
+        (404, None),
+        (405, "POST"),
+    ]
     answers.append(await post(ada, ada.path, {"origin": "null"}, csrf=ada.csrf, decision="deny"))
     answers.append(await post(ada, ada.path, {"origin": "https://evil.example"}))
     for answer in answers:

@@ -110,6 +110,8 @@ class Endpoint:
     async def _check_and_describe(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Judges once more what the SDK read from the body, and says in `tools/list` which scopes each tool needs."""
         assert ctx.request is not None
+        if ctx.request_id is None:  # a notification: it calls nothing, and has no answer for an error to go into
+            return await call_next(ctx)
         principal: Principal = ctx.request.scope[PRINCIPAL]
         if not self._scopes.allows(principal.scopes, self._scopes.of_message(ctx.method, ctx.params)):
             raise MCPError(INVALID_REQUEST, "insufficient scope")
@@ -125,7 +127,7 @@ class Endpoint:
         return result
 
     async def _check_prompt(self, params: Mapping[str, Any]) -> None:
-        """MCP, prompts, "Error Handling": -32602 is the client's mistake. The SDK logs a traceback as if it were ours."""
+        """MCP, prompts, "Error Handling": -32602, the client's mistake. The SDK logs a traceback as if it were ours."""
         given = params.get("arguments")
         arguments = given if isinstance(given, Mapping) else {}
         prompts = await self._server.list_prompts()

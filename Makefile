@@ -18,6 +18,9 @@ FOREIGN := $(BUILD)/foreign
 FOREIGN_LOCK := tests/foreign/requirements.lock
 GUIDED := $(BUILD)/guided
 GUIDED_LOCK := tests/fuzz/requirements.lock
+MUTMUT := $(BUILD)/mutmut
+MUTMUT_LOCK := tests/mutation/requirements.lock
+MUTATED := $(BUILD)/mutation/notes-mcp
 NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
 UV := $(BIN)/uv
 # With their extras: pip before 23.3 looks for `name[extra]` apart from the pinned `name`.
@@ -29,7 +32,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test example generate pictures lint lock bench fuzz docs site clean
+.PHONY: help demo test example generate pictures lint lock bench fuzz mutate docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -68,6 +71,7 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	$(COMPILE) --group docs --constraints requirements-dev.lock --output-file requirements-docs.lock
 	$(COMPILE) tests/foreign/requirements.in --output-file $(FOREIGN_LOCK)
 	$(COMPILE) tests/fuzz/requirements.in --output-file $(GUIDED_LOCK)
+	$(COMPILE) --constraints requirements-dev.lock tests/mutation/requirements.in --output-file $(MUTMUT_LOCK)
 
 bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
 	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
@@ -80,6 +84,15 @@ fuzz: $(DEV) ## a million hostile inputs, into benchmarks/fuzz.md; ARGS names su
 	@cp -R tests/fuzz $(BUILD)/fuzz/notes-mcp/tests/fuzz
 	@cd $(BUILD)/fuzz/notes-mcp && PYTHONPATH=src:kit:.:$(abspath $(GUIDED)) $(abspath $(BIN))/python -m tests.fuzz \
 		$(or $(ARGS),--record $(abspath benchmarks/fuzz.md))
+
+# The root environment goes first, so that the tests run with the versions that they always run with.
+mutate: $(DEV) $(MUTMUT)/installed ## mutation tests of the verifier, the policy and the gate; one: make mutate ARGS='*.policy.*'
+	@rm -rf $(BUILD)/mutation && $(BIN)/python tests/bake.py $(BUILD)/mutation
+	@cp -r tests/runtime $(MUTATED)/tests/runtime && cp tests/mutation/setup.cfg $(MUTATED)
+	@export PYTHONPATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		PATH=$(abspath $(MUTMUT)/bin):$$PATH && cd $(MUTATED) && set -f && \
+		mutmut run --max-children 2 $(ARGS) >mutmut.log 2>&1 || { tail -n 40 mutmut.log; exit 1; }; \
+		python $(abspath tests/mutation/report.py) $(ARGS)
 
 docs: $(DEV) $(DIAGRAMS) ## the site, on this machine, as you write
 	$(BIN)/mkdocs serve --livereload $(ARGS)
@@ -128,6 +141,11 @@ $(FOREIGN)/installed: $(FOREIGN_LOCK)
 $(GUIDED)/installed: $(GUIDED_LOCK)
 	@rm -rf $(GUIDED)
 	@$(BIN)/python -m pip install -qq --no-deps --only-binary :all: --require-hashes --target $(GUIDED) -r $(GUIDED_LOCK)
+	@touch $@
+
+$(MUTMUT)/installed: $(MUTMUT_LOCK)
+	@$(PYTHON) -m venv --clear $(MUTMUT)
+	@$(MUTMUT)/bin/python -m pip install -qq --no-deps --require-hashes -r $(MUTMUT_LOCK)
 	@touch $@
 
 # Of all install scripts only that of `node` runs: it fetches the Node.js for this platform.

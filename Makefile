@@ -89,7 +89,7 @@ fuzz: $(DEV) ## a million hostile inputs, into benchmarks/fuzz.md; ARGS names su
 mutate: $(DEV) $(MUTMUT)/installed ## mutation tests, into benchmarks/mutation.md; of one module: make mutate ARGS='*.policy.*'
 	@rm -rf $(BUILD)/mutation && $(BIN)/python tests/bake.py $(BUILD)/mutation
 	@cp -r tests/runtime $(MUTATED)/tests/runtime && cp tests/mutation/setup.cfg $(MUTATED)
-	@export PYTHONPATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+	@unset PYTHONDONTWRITEBYTECODE; export PYTHONPATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		PATH=$(abspath $(MUTMUT)/bin):$$PATH && cd $(MUTATED) && set -f && \
 		mutmut run --max-children 2 $(ARGS) >mutmut.log 2>&1 || { tail -n 40 mutmut.log; exit 1; }; \
 		python $(abspath tests/mutation/report.py) $(abspath benchmarks/mutation.md) $(ARGS)

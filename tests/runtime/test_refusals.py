@@ -1,0 +1,198 @@
+"""What a refusal tells the log, word by word, and the edges of what the gate and the verifier read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.types import Message
+from structlog.testing import capture_logs
+
+from stytch_mcp.protect import reasons
+from stytch_mcp.protect.gate import Disconnected, read_body, replay
+from stytch_mcp.protect.reasons import Reason, Refused
+from tests.asgi import request
+from tests.fake_issuer import CLIENT_ID, DOMAIN, Clock, FakeIssuer, rsa_key, sign
+from tests.test_gate import JSON_HEADERS, bearer, call, started
+
+pytestmark = pytest.mark.anyio
+
+NOW = int(Clock()())
+FOREIGN = "https://evil.example"
+
+
+@pytest.fixture
+async def app(issuer: FakeIssuer) -> AsyncIterator[Starlette]:
+    async with started(issuer) as server:
+        yield server
+
+
+async def refusal(app: Starlette, *headers: tuple[str, str], **asked: Any) -> dict[str, Any]:
+    """The line of the log about a request, which is refused."""
+    with capture_logs() as lines:
+        answer = await request(app, "POST", "/mcp", headers=[*JSON_HEADERS, *headers], **asked)
+    assert answer.status >= 400
+    (line,) = [line for line in lines if line["event"] == "refused"]
+    return dict(line)
+
+
+# The gate.
+
+AT_THE_GATE: dict[str, tuple[Reason, dict[str, Any], str]] = {
+    "another host": (reasons.WRONG_HOST, {"host": "evil.example"}, "Host is 'evil.example'"),
+    "a host twice": (
+        reasons.WRONG_HOST,
+        {"headers": [("host", "b.example")], "host": "a.example"},
+        "Host is 'a.example, b.example'",
+    ),
+    "a long host": (reasons.WRONG_HOST, {"host": "h" * 200}, f"Host is '{'h' * 100}'"),
+    "another origin": (reasons.WRONG_ORIGIN, {"headers": [("origin", FOREIGN)]}, f"Origin is '{FOREIGN}'"),
+    "an origin twice": (
+        reasons.WRONG_ORIGIN,
+        {"headers": [("origin", "https://a.example"), ("origin", "https://b.example")]},
+        "Origin is 'https://a.example, https://b.example'",
+    ),
+    "a long origin": (reasons.WRONG_ORIGIN, {"headers": [("origin", "o" * 200)]}, f"Origin is '{'o' * 100}'"),
+    "a token twice": (
+        reasons.REPEATED_HEADER,
+        {"headers": [bearer("a"), bearer("b")]},
+        "2 Authorization headers",
+    ),
+    "another scheme": (
+        reasons.NO_TOKEN,
+        {"headers": [("authorization", "Basic YTpi")]},
+        "the scheme is not Bearer",
+    ),
+}
+
+
+@pytest.mark.parametrize(("reason", "asked", "detail"), AT_THE_GATE.values(), ids=AT_THE_GATE)
+async def test_what_the_gate_writes_down(app: Starlette, reason: Reason, asked: dict[str, Any], detail: str) -> None:
+    asked = dict(asked)
+    line = await refusal(app, *asked.pop("headers", []), **asked)
+    assert (line["reason"], line["detail"]) == (reason.code, detail)
+    assert (line["issuer"], line["client_id"]) == (None, None)
+
+
+async def test_a_missing_scope_is_written_down_with_who_lacks_it(app: Starlette, issuer: FakeIssuer) -> None:
+    line = await refusal(app, bearer(issuer.token(scope="openid")), chunks=[call("administer")])
+    assert line["detail"] == ("needs 'notes:read notes:write notes:admin', lacks 'notes:read notes:write notes:admin'")
+    assert (line["issuer"], line["client_id"]) == (DOMAIN, CLIENT_ID)
+
+
+# The body.
+
+
+def body_of(*messages: Message) -> Any:
+    """A `receive` that gives these."""
+    left = list(messages)
+
+    async def receive() -> Message:
+        return left.pop(0)
+
+    return receive
+
+
+def scope(*lengths: str) -> dict[str, Any]:
+    return {"headers": [(b"content-length", length.encode("latin-1")) for length in lengths]}
+
+
+def part(body: bytes, *, more: bool = False) -> Message:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+@pytest.mark.parametrize("announced", [(), ("3",), ("10",), ("-1",), ("\N{SUPERSCRIPT TWO}",), ("many",), ("",)])
+async def test_a_body_within_the_limit_is_read(announced: tuple[str, ...]) -> None:
+    assert await read_body(scope(*announced), body_of(part(b"a", more=True), part(b"bc")), 10) == b"abc"
+
+
+async def test_a_body_of_just_the_limit_is_read() -> None:
+    assert await read_body(scope("10"), body_of(part(b"a" * 5, more=True), part(b"a" * 5)), 10) == b"a" * 10
+
+
+async def test_a_part_without_a_body_is_no_end_and_no_content() -> None:
+    given = body_of({"type": "http.request", "more_body": True}, {"type": "http.request"})
+    assert await read_body(scope(), given, 10) == b""
+
+
+async def test_a_client_that_goes_away_has_no_body() -> None:
+    with pytest.raises(Disconnected):
+        await read_body(scope(), body_of(part(b"a", more=True), {"type": "http.disconnect"}), 10)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "parts", "detail"),
+    [
+        (("11",), (), "content-length 11"),
+        (("10", "11"), (), "content-length 11"),
+        (("9" * 30,), (), f"content-length {'9' * 20}"),
+        (("3",), (part(b"a" * 11),), "more than 10 bytes"),
+        ((), (part(b"a" * 6, more=True), part(b"a" * 5, more=True)), "more than 10 bytes"),
+    ],
+)
+async def test_a_body_over_the_limit_is_refused_as_soon_as_it_is_known(
+    lengths: tuple[str, ...], parts: tuple[Message, ...], detail: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        await read_body(scope(*lengths), body_of(*parts), 10)
+    assert (caught.value.reason, caught.value.detail) == (reasons.BODY_TOO_LARGE, detail)
+
+
+async def test_only_the_first_twenty_digits_of_a_length_count() -> None:
+    """More could not be a length, and reading any number of digits would take its time."""
+    with pytest.raises(Refused):
+        await read_body(scope("1" * 5000), body_of(), 10**19)
+    assert await read_body(scope("1" * 5000), body_of(part(b"a")), 10**20) == b"a"
+
+
+async def test_a_body_that_was_read_is_given_once_more() -> None:
+    receive = replay(b"body", body_of({"type": "http.disconnect"}))
+    assert await receive() == {"type": "http.request", "body": b"body", "more_body": False}
+    assert await receive() == {"type": "http.disconnect"}
+
+
+# The verifier.
+
+HEADER = {"alg": "RS256", "typ": "at+jwt"}
+
+
+def signed(issuer: FakeIssuer, **header: Any) -> str:
+    return sign({**HEADER, "kid": next(iter(issuer.keys)), **header}, json.dumps(issuer.claims()))
+
+
+AT_THE_VERIFIER: dict[str, tuple[Reason, Any, str]] = {
+    "too long": (reasons.TOO_LONG, lambda issuer: "a" * 8193, "8193 bytes"),
+    "no JWS": (reasons.MALFORMED, lambda issuer: "a.b", "not three base64url parts"),
+    "no JSON": (reasons.MALFORMED, lambda issuer: "AAAA.AAAA.AAAA", "DecodeError"),
+    "another algorithm": (reasons.WRONG_ALGORITHM, lambda issuer: signed(issuer, alg="RS512"), "alg is 'RS512'"),
+    "another type": (reasons.WRONG_TYPE, lambda issuer: signed(issuer, typ="JWE"), "typ is 'JWE'"),
+    "a type that is no text": (reasons.WRONG_TYPE, lambda issuer: signed(issuer, typ=7), "typ is 7"),
+    "another issuer": (reasons.UNKNOWN_ISSUER, lambda issuer: issuer.token(iss=FOREIGN), f"iss is '{FOREIGN}'"),
+    "a long issuer": (reasons.UNKNOWN_ISSUER, lambda issuer: issuer.token(iss="i" * 500), f"iss is '{'i' * 119}"),
+    "no key ID": (reasons.NO_KEY_ID, lambda issuer: signed(issuer, kid=""), ""),
+    "no exp": (reasons.MISSING_CLAIM, lambda issuer: issuer.token(exp=None), "exp is missing"),
+    "another audience": (reasons.WRONG_AUDIENCE, lambda issuer: issuer.token(aud=["a"]), "aud is ['a']"),
+    "a subject that is no text": (reasons.WRONG_CLAIM, lambda issuer: issuer.token(sub=7), "InvalidSubjectError"),
+    "a time that is none": (
+        reasons.WRONG_CLAIM,
+        lambda issuer: issuer.token(iat="now"),
+        "iat is not a number of seconds",
+    ),
+    "expired": (reasons.EXPIRED, lambda issuer: issuer.token(exp=NOW - 60), "exp was 60 s ago"),
+    "nbf ahead": (reasons.NOT_YET_VALID, lambda issuer: issuer.token(nbf=NOW + 60), "nbf is 60 s ahead"),
+    "iat ahead": (reasons.NOT_YET_VALID, lambda issuer: issuer.token(iat=NOW + 60), "iat is 60 s ahead"),
+    "another key": (reasons.WRONG_SIGNATURE, lambda issuer: issuer.token(key=rsa_key("other")), ""),
+}
+
+
+@pytest.mark.parametrize(("reason", "make", "detail"), AT_THE_VERIFIER.values(), ids=AT_THE_VERIFIER)
+async def test_what_the_verifier_writes_down(
+    app: Starlette, issuer: FakeIssuer, reason: Reason, make: Any, detail: str
+) -> None:
+    line = await refusal(app, bearer(make(issuer)))
+    assert (line["reason"], line["detail"]) == (reason.code, detail)
+    known = reason not in (reasons.TOO_LONG, reasons.MALFORMED, reasons.UNKNOWN_ISSUER)
+    assert (line["issuer"], line["client_id"]) == ((DOMAIN, CLIENT_ID) if known else (None, None))

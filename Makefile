@@ -83,7 +83,7 @@ fuzz: $(DEV) ## a million hostile inputs, into benchmarks/fuzz.md; ARGS names su
 	@rm -rf $(BUILD)/fuzz && $(BIN)/python tests/bake.py $(BUILD)/fuzz
 	@cp -R tests/fuzz $(BUILD)/fuzz/notes-mcp/tests/fuzz
 	@cd $(BUILD)/fuzz/notes-mcp && PYTHONPATH=src:kit:.:$(abspath $(GUIDED)) $(abspath $(BIN))/python -m tests.fuzz \
-		$(or $(ARGS),--record $(abspath benchmarks/fuzz.md))
+		$(or $(ARGS),--record $(abspath benchmarks/fuzz.json))
 
 # The root environment goes first, so that the tests run with the versions that they always run with.
 mutate: $(DEV) $(MUTMUT)/installed ## mutation tests, into benchmarks/mutation.md; of one module: make mutate ARGS='*.policy.*'

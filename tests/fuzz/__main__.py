@@ -7,29 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table
+
+from tests.fuzz.outcome import WIDTH, Outcome, ran, record, shown
 
 if TYPE_CHECKING:
     from tests.fuzz.subject import Judge, Subject
@@ -42,39 +38,6 @@ MOST_LEFT_BEHIND = 1.0
 # Of a subject's inputs: Hypothesis takes some milliseconds to draw one, atheris some microseconds.
 SHARE = {"hypothesis": 0.05, "atheris": 1.0}
 LEAST = 500
-WIDTH = 160
-RECORDED = ("mcp", "starlette", "pyjwt", "pydantic-settings", "hypothesis", "atheris")
-INTRODUCTION = """# Hostile inputs
-
-What `make fuzz` wrote down. Each input went through one way in of a baked server, in process, as the octets that a
-client, an issuer or an operator would send, and every answer was judged: no 5xx, no traceback or error in the log, no
-token or secret in answer or log, no broken header, no answer that does not end, nobody let in without a good token.
-"Blocks left per input" are blocks of memory once caches are warm, more than 1 is a finding; "slowest" is an input as
-large and as bad as can be, "x4" how many times as long it takes as a quarter of it, where that can be measured, and more
-than 8 is a finding. Atheris goes where new code is reached.
-"""
-
-
-@dataclass
-class Outcome:
-    """What came of one subject and one fuzzer. `findings`: words -> the shortest input."""
-
-    subject: str
-    fuzzer: str
-    inputs: int = 0
-    seconds: float = 0.0
-    left_behind: float = 0.0
-    slowest: float = 0.0
-    factor: float = 0.0
-    findings: dict[str, str] = field(default_factory=dict)
-
-    def note(self, error: BaseException, octets: bytes) -> None:
-        """One finding for each place and kind, with the shortest input that shows it."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        words = f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}"[:400]
-        known = next((each for each in self.findings if each[:80] == words[:80]), words)
-        if known not in self.findings or len(bytes.fromhex(self.findings[known])) > len(octets):
-            self.findings[known] = octets.hex()
 
 
 class Enough(BaseException):
@@ -180,47 +143,8 @@ def start(name: str, fuzzer: str, inputs: int) -> Outcome:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith('{"subject"')]
     if not lines:
-        return Outcome(name, fuzzer, findings={f"the process ended: {done.stderr[-1500:]}": ""})
-    return Outcome(**json.loads(lines[-1]))
-
-
-def table(outcomes: Sequence[Outcome], style: box.Box) -> Table:
-    """A row for each subject and fuzzer, and one for all of them."""
-    titles = ("subject", "fuzzer", "inputs", "seconds", "blocks left per input", "slowest, ms", "x4", "findings")
-    made = Table(*titles, box=style)
-    for each in outcomes:
-        cost = ("", "", "")
-        if each.fuzzer == "hypothesis":
-            growth = f"{each.factor:.1f}" if each.factor else ""
-            cost = (f"{each.left_behind:.2f}", f"{each.slowest * 1000:.1f}", growth)
-        made.add_row(each.subject, each.fuzzer, *_figures([each], *cost))
-    made.add_row("all", "", *_figures(outcomes, "", "", ""))
-    return made
-
-
-def _figures(outcomes: Sequence[Outcome], *cost: str) -> tuple[str, ...]:
-    inputs, seconds, findings = (
-        sum(of(each) for each in outcomes)
-        for of in (lambda each: each.inputs, lambda each: each.seconds, lambda each: len(each.findings))
-    )
-    return (f"{inputs:,}", f"{seconds:,.0f}", *cost, str(findings))
-
-
-def shown(outcomes: Sequence[Outcome], console: Console, style: box.Box = box.HEAVY_HEAD) -> None:
-    """The table, and every finding with its input as hex digits."""
-    console.print(table(outcomes, style))
-    for each in outcomes:
-        for words, octets in each.findings.items():
-            console.print(f"{each.subject}: {words}\n    {octets[:4000]}", markup=False, highlight=False)
-
-
-def record(outcomes: Sequence[Outcome], file: Path, finished: str) -> None:
-    """The same as a page, with what ran and where."""
-    versions = (f"{name} {each.version}" for name in RECORDED for each in importlib.metadata.distributions(name=name))
-    ran = ", ".join([f"Python {platform.python_version()}", *versions])
-    with file.open("w", encoding="utf-8") as opened:
-        opened.write(f"{INTRODUCTION}\n{finished} on {datetime.now(UTC).date()}: {ran}.\n")
-        shown(outcomes, Console(file=opened, width=WIDTH), box.MARKDOWN)
+        return Outcome(name, fuzzer, findings={f"the process ended: {done.stderr[-1500:]}": ""}, ran=ran())
+    return Outcome(**{**json.loads(lines[-1]), "ran": ran()})
 
 
 @click.command()
@@ -228,7 +152,12 @@ def record(outcomes: Sequence[Outcome], file: Path, finished: str) -> None:
 @click.option("--fuzzer", type=click.Choice(FUZZERS), help="One of the two; both where this is not given.")
 @click.option("--inputs", type=int, help="How many for each subject and fuzzer, in place of the subject's own.")
 @click.option("--jobs", default=2, show_default=True, help="How many processes at once.")
-@click.option("--record", "recorded", type=click.Path(path_type=Path), help="Write the figures to this file, too.")
+@click.option(
+    "--record",
+    "recorded",
+    type=click.Path(path_type=Path),
+    help="Put the figures into this JSON, and a page beside it.",
+)
 @click.option("--here", is_flag=True, hidden=True)
 @click.option("--hex", "octets", help="Judge this one input, given as hex digits, and show what is wrong.")
 def main(
@@ -273,7 +202,7 @@ def main(
             console.print(f"{len(outcomes)} of {len(going)}: {done.subject}, {done.fuzzer}: {so_far}")
             outcomes.sort(key=lambda each: order.index((each.subject, each.fuzzer)))
             if recorded is not None:
-                record(outcomes, recorded, f"{len(outcomes)} of {len(going)} parts, finished")
+                record(outcomes, recorded, [(each.name, by) for each in ALL for by in FUZZERS])
     shown(outcomes, console)
     sys.exit(any(each.findings for each in outcomes))
 

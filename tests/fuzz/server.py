@@ -153,7 +153,11 @@ class Request:
     @property
     def listens(self) -> bool:
         """Whether its answer is a stream without an end of its own."""
-        return b"subscriptions" in self.body
+        try:
+            message = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(message, dict) and message.get("method") == "subscriptions/listen"
 
 
 @dataclass

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from tests.fuzz import measures
-from tests.fuzz.__main__ import Counted, Enough, Outcome
+from tests.fuzz.__main__ import Counted, Enough
+from tests.fuzz.outcome import Outcome, record
 from tests.fuzz.server import SIGNIN_SECRET, Request, Server, good_token, served
 from tests.fuzz.subject import Flaw, Subject, repeated
 from tests.fuzz.subjects import BEARER
@@ -155,3 +157,24 @@ def test_a_finding_is_kept_once_with_its_shortest_input() -> None:
 
 def finish() -> None:
     raise Enough
+
+
+def test_the_page_has_every_figure_and_every_finding(tmp_path: Path) -> None:
+    found = Outcome("tokens", "hypothesis", 1200, 3.0, 0.25, 0.0021, findings={"ValueError in a.py:1: oh": "00ff"})
+    order = [("tokens", "hypothesis"), ("tokens", "atheris")]
+    record(
+        [Outcome("tokens", "atheris", 5000, 2.0, ran="a day"), Outcome("gone", "atheris")], tmp_path / "a.json", order
+    )
+    record([found], tmp_path / "a.json", order)
+    lines = [" ".join(line.split()) for line in (tmp_path / "a.md").read_text(encoding="utf-8").splitlines()]
+    assert "| tokens | hypothesis | 1,200 | 3 | 0.25 | 2.1 | | 1 |" in lines
+    assert "| tokens | atheris | 5,000 | 2 | | | | 0 |" in lines
+    assert "| all | | 6,200 | 5 | | | | 1 |" in lines
+    assert {"tokens: ValueError in a.py:1: oh", "00ff", "Run on a day."} <= set(lines)
+    assert "gone" not in "".join(lines)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_who_listens_is_known_in_every_encoding_that_is_read(encoding: str) -> None:
+    assert Request(body='{"method": "subscriptions/listen"}'.encode(encoding)).listens
+    assert not Request(body='{"method": "subscriptions"}'.encode(encoding)).listens

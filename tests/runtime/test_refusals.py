@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from stytch_mcp.protect.gate import Disconnected, read_body, replay
 from stytch_mcp.protect.reasons import Reason, Refused
 from tests.asgi import request
 from tests.fake_issuer import CLIENT_ID, DOMAIN, Clock, FakeIssuer, rsa_key, sign
-from tests.test_gate import JSON_HEADERS, bearer, call, started
+from tests.test_gate import JSON_HEADERS, bearer, call, gate_of, started
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +36,11 @@ async def refusal(app: Starlette, *headers: tuple[str, str], **asked: Any) -> di
     with capture_logs() as lines:
         answer = await request(app, "POST", "/mcp", headers=[*JSON_HEADERS, *headers], **asked)
     assert answer.status >= 400
-    (line,) = [line for line in lines if line["event"] == "refused"]
+    (line,) = lines
+    assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (line["event"], line["log_level"], line["status"]) == ("refused", "info", answer.status)
+    assert answer.json["error_description"]
     return dict(line)
 
 
@@ -81,6 +86,22 @@ async def test_a_missing_scope_is_written_down_with_who_lacks_it(app: Starlette,
     line = await refusal(app, bearer(issuer.token(scope="openid")), chunks=[call("administer")])
     assert line["detail"] == ("needs 'notes:read notes:write notes:admin', lacks 'notes:read notes:write notes:admin'")
     assert (line["issuer"], line["client_id"]) == (DOMAIN, CLIENT_ID)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "shown"), [("GET", "/mcp", "/mcp"), ("PUT", "/mcp/", "/mcp"), ("POST", "/oauth/a", "(other)")]
+)
+async def test_the_way_in_is_written_down_and_no_other_path(app: Starlette, method: str, path: str, shown: str) -> None:
+    with capture_logs() as lines:
+        await request(app, method, path, host="evil.example")
+    assert [(line["method"], line["path"]) for line in lines] == [(method, shown)]
+
+
+async def test_refusals_are_counted_by_their_reason(app: Starlette) -> None:
+    for token in ("a", "b"):
+        await refusal(app, bearer(token))
+    await refusal(app, bearer("c"), host="evil.example")
+    assert gate_of(app).refusals == {"malformed": 2, "wrong_host": 1}
 
 
 # The body.

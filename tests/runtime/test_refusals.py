@@ -41,6 +41,7 @@ async def refusal(app: Starlette, *headers: tuple[str, str], **asked: Any) -> di
     assert line["request_id"] == answer.headers["x-request-id"]
     assert (line["event"], line["log_level"], line["status"]) == ("refused", "info", answer.status)
     assert answer.json["error_description"]
+    assert answer.headers["cache-control"] == "no-store"
     return dict(line)
 
 
@@ -201,6 +202,11 @@ AT_THE_VERIFIER: dict[str, tuple[Reason, Any, str]] = {
         reasons.WRONG_CLAIM,
         lambda issuer: issuer.token(iat="now"),
         "iat is not a number of seconds",
+    ),
+    "no text for scope": (
+        reasons.WRONG_TOKEN_KIND,
+        lambda issuer: issuer.token(scope=7),
+        "no scope: a session, M2M or ID token",
     ),
     "expired": (reasons.EXPIRED, lambda issuer: issuer.token(exp=NOW - 60), "exp was 60 s ago"),
     "nbf ahead": (reasons.NOT_YET_VALID, lambda issuer: issuer.token(nbf=NOW + 60), "nbf is 60 s ahead"),

@@ -73,13 +73,18 @@ def change(mutant: str) -> tuple[str, str]:
     shown = subprocess.run(["mutmut", "show", mutant], check=True, capture_output=True, text=True).stdout
     lines = shown.partition("@@\n")[2].splitlines()
     was, mutated = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
-    return was, mutated
+    return was, mutated or "nothing"
 
 
-def reasons() -> dict[tuple[str, str], str]:
-    """Why a survivor may survive, by module and by its line."""
+def reasons() -> dict[tuple[str, str, str], str]:
+    """Why a survivor may survive, by module, what the code says and what the mutant says."""
     found: dict[str, list[dict[str, Any]]] = yaml.safe_load(EXPLAINED.read_text(encoding="utf-8"))
-    return {(module, each["mutant"]): each["why"] for module, entries in found.items() for each in entries}
+    return {
+        (module, each["code"], mutant): each["why"]
+        for module, entries in found.items()
+        for each in entries
+        for mutant in each["mutants"]
+    }
 
 
 def shown(found: Sequence[Module], console: Console, style: box.Box) -> None:
@@ -94,7 +99,7 @@ def shown(found: Sequence[Module], console: Console, style: box.Box) -> None:
     for each in found:
         for was, mutated in each.survivors:
             console.print(f"\n- `{each.name}`: `{was}`\n  survives as `{mutated}`:\n  ", markup=False, end="")
-            console.print(why.get((each.name, mutated), "NOT EXPLAINED"), markup=False)
+            console.print(why.get((each.name, was, mutated), "NOT EXPLAINED"), markup=False)
 
 
 def main(record: Path, patterns: Sequence[str]) -> int:
@@ -107,7 +112,7 @@ def main(record: Path, patterns: Sequence[str]) -> int:
             opened.write(f"{INTRODUCTION.format(goal=GOAL)}\nRun on {ran}.\n")
             shown(found, Console(file=opened, width=120, soft_wrap=True), box.MARKDOWN)
     why = reasons()
-    unexplained = [mutated for each in found for _, mutated in each.survivors if (each.name, mutated) not in why]
+    unexplained = [each.name for each in found for change in each.survivors if (each.name, *change) not in why]
     return int(bool(unexplained) or any(each.killed < GOAL for each in found))
 
 

@@ -190,6 +190,11 @@ AT_THE_VERIFIER: dict[str, tuple[Reason, Any, str]] = {
     "no JWS": (reasons.MALFORMED, lambda issuer: "a.b", "not three base64url parts"),
     "no JSON": (reasons.MALFORMED, lambda issuer: "AAAA.AAAA.AAAA", "DecodeError"),
     "another algorithm": (reasons.WRONG_ALGORITHM, lambda issuer: signed(issuer, alg="RS512"), "alg is 'RS512'"),
+    "crit": (
+        reasons.CRITICAL_HEADER,
+        lambda issuer: signed(issuer, crit=["b64"], b64=True),
+        "crit is ['b64']",
+    ),
     "another type": (reasons.WRONG_TYPE, lambda issuer: signed(issuer, typ="JWE"), "typ is 'JWE'"),
     "a type that is no text": (reasons.WRONG_TYPE, lambda issuer: signed(issuer, typ=7), "typ is 7"),
     "another issuer": (reasons.UNKNOWN_ISSUER, lambda issuer: issuer.token(iss=FOREIGN), f"iss is '{FOREIGN}'"),

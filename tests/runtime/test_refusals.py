@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import AsyncIterator
@@ -103,6 +104,38 @@ async def test_refusals_are_counted_by_their_reason(app: Starlette) -> None:
         await refusal(app, bearer(token))
     await refusal(app, bearer("c"), host="evil.example")
     assert gate_of(app).refusals == {"malformed": 2, "wrong_host": 1}
+
+
+# The edges of the gate.
+
+
+@pytest.mark.parametrize("scope", [{"type": "lifespan"}, {"type": "http", "path": "/health"}], ids=str)
+async def test_what_the_gate_does_not_judge_goes_on_as_it_came(app: Starlette, scope: dict[str, Any]) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    async def inner(*given: Any) -> None:
+        seen.append(given)
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(message: Message) -> None:
+        return
+
+    await request(app, "GET", "/health")  # Starlette makes its middleware with the first request
+    await dataclasses.replace(gate_of(app), app=inner)(scope, receive, send)
+    assert seen == [(scope, receive, send)]
+
+
+@pytest.mark.parametrize("path", ["/mcpX", "/mcpX/", "/Xmcp", "/mcp/x", "/MCP"])
+async def test_what_only_looks_like_the_endpoint_is_none(app: Starlette, path: str) -> None:
+    assert (await request(app, "POST", path)).status == 404
+
+
+async def test_what_one_origin_may_read_is_not_kept_for_another(app: Starlette) -> None:
+    answer = await request(app, "POST", "/mcp", headers=[("origin", "https://inspector.example.org")])
+    assert answer.headers["access-control-allow-origin"] == "https://inspector.example.org"
+    assert answer.headers["vary"] == "Origin"
 
 
 # The body.

@@ -26,7 +26,8 @@ from stytch_mcp.protect.reasons import Refused
 from stytch_mcp.protect.revocation import Revocation
 from stytch_mcp.protect.subjects import Subjects, WorkosSubjects
 from stytch_mcp.protect.verifier import Verifier
-from stytch_mcp.settings import Settings, SettingsError, in_order, load
+from stytch_mcp.report import in_order
+from stytch_mcp.settings import Settings, SettingsError, load
 from stytch_mcp_kit.check.challenge import bearer, parse_challenges
 from tests.fake_issuer import DOMAIN, PROJECT_ID, SECRET, USER_ID, sign
 from tests.fuzz import signin

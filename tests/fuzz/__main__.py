@@ -60,7 +60,7 @@ class Counted:
         self.latest.append(octets)
         try:
             self._judge(octets)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001, every one is a finding
             outcome.note(error, octets)
         outcome.inputs += 1
         if outcome.inputs == self._inputs:
@@ -120,7 +120,7 @@ def with_atheris(subject: Subject, judge: Judge, outcome: Outcome, inputs: int) 
 
 def report(outcome: Outcome) -> None:
     """One line of JSON for the process that waits for it."""
-    print(json.dumps(asdict(outcome)), flush=True)
+    click.echo(json.dumps(asdict(outcome)))
 
 
 def run_one(name: str, fuzzer: str, inputs: int) -> None:

@@ -6,6 +6,7 @@ Exit code 1: a module is below the goal, or a survivor is not explained in survi
 from __future__ import annotations
 
 import fnmatch
+import io
 import json
 import platform
 import subprocess
@@ -31,7 +32,8 @@ TIMED_OUT: Final = (-24, 24, 36, 152, 255)
 INTRODUCTION: Final = """# Mutants
 
 What `make mutate` wrote down. Each mutant is one of the modules with one small thing changed, and is killed when a test
-fails. A survivor that is not explained in `tests/mutation/survivors.yaml`, and less than {goal:.0%} killed, fail.
+fails. The run fails with less than {goal:.0%} killed, and with a survivor that `tests/mutation/survivors.yaml` does not
+explain.
 """
 
 
@@ -107,10 +109,11 @@ def main(record: Path, patterns: Sequence[str]) -> int:
     found = list(modules(patterns or ["*"]))
     shown(found, Console(width=120, soft_wrap=True), box.SIMPLE)
     if not patterns:
-        with record.open("w", encoding="utf-8") as opened:
-            ran = f"{datetime.now(UTC).date()}: Python {platform.python_version()}, mutmut {version('mutmut')}"
-            opened.write(f"{INTRODUCTION.format(goal=GOAL)}\nRun on {ran}.\n")
-            shown(found, Console(file=opened, width=120, soft_wrap=True), box.MARKDOWN)
+        page = io.StringIO()
+        shown(found, Console(file=page, width=120, soft_wrap=True), box.MARKDOWN)
+        ran = f"Run on {datetime.now(UTC).date()}: Python {platform.python_version()}, mutmut {version('mutmut')}."
+        lines = (line.rstrip() for line in page.getvalue().splitlines())
+        record.write_text("\n".join([INTRODUCTION.format(goal=GOAL), ran, *lines]) + "\n", encoding="utf-8")
     why = reasons()
     unexplained = [each.name for each in found for change in each.survivors if (each.name, *change) not in why]
     return int(bool(unexplained) or any(each.killed < GOAL for each in found))

@@ -138,6 +138,14 @@ async def test_what_one_origin_may_read_is_not_kept_for_another(app: Starlette) 
     assert answer.headers["vary"] == "Origin"
 
 
+@pytest.mark.parametrize(
+    ("query", "status"), [("a=b", 405), ("access_tokens=a", 405), ("access_token", 401), ("a&access_token=", 401)]
+)
+async def test_of_a_query_only_a_token_is_refused(app: Starlette, issuer: FakeIssuer, query: str, status: int) -> None:
+    answer = await request(app, "GET", "/mcp", headers=[bearer(issuer.token())], query=query)
+    assert answer.status == status
+
+
 # The body.
 
 
@@ -261,3 +269,15 @@ async def test_what_the_verifier_writes_down(
     assert (line["reason"], line["detail"]) == (reason.code, detail)
     known = reason not in (reasons.TOO_LONG, reasons.MALFORMED, reasons.UNKNOWN_ISSUER)
     assert (line["issuer"], line["client_id"]) == ((DOMAIN, CLIENT_ID) if known else (None, None))
+
+
+@pytest.mark.parametrize(
+    ("header", "reason", "word"),
+    [({"crit": ["exp"], "exp": 1}, reasons.CRITICAL_HEADER, "exp"), ({"kid": 7}, reasons.NO_KEY_ID, "string")],
+)
+async def test_what_the_library_refuses_is_written_down_in_its_words(
+    app: Starlette, issuer: FakeIssuer, header: dict[str, Any], reason: Reason, word: str
+) -> None:
+    line = await refusal(app, bearer(signed(issuer, **header)))
+    assert line["reason"] == reason.code
+    assert word in line["detail"]

@@ -285,6 +285,13 @@ def test_the_servers_own_command_is_the_same(dev: dict[str, Any]) -> None:
     assert f"{package().replace('_', '-')} check" in output or "check [OPTIONS] [URL]" in output
 
 
+def test_the_module_is_the_command_as_well() -> None:
+    with process("stytch_mcp_kit.check", "--explain", "CH-06") as child:
+        output, _ = child.communicate()
+    assert child.returncode == 0
+    assert output.startswith("CH-06  the challenge says which scope to ask for")
+
+
 def test_it_imports_nothing_of_the_server() -> None:
     """It is for any server, and its own distribution has to be enough."""
     script = "import sys, stytch_mcp_kit.check.command; print(' '.join(name.split('.')[0] for name in sys.modules))"

@@ -25,6 +25,7 @@ from tests.kit.conftest import (
     oauth_error,
     stytch_error,
 )
+from tests.servers import process
 
 pytestmark = pytest.mark.anyio
 
@@ -258,6 +259,8 @@ def test_the_stand_in_runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     ((app, options),) = served
     assert (options["host"], options["port"]) == ("127.0.0.1", 9200)
     assert app.state.project.settings.authorization_url == "http://127.0.0.1:9200/_test/authorize"
+    with process("stytch_mcp_kit.local", "--help") as child:
+        assert "Run a local stand-in for Stytch on this machine." in child.communicate()[0]
 
 
 # Bad input

@@ -47,8 +47,8 @@ async def test_a_stream_of_events_ends_with_its_token(issuer: FakeIssuer) -> Non
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
     params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
     body = {"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": params}
-    # A hundredth of a second before its end, leeway included.
-    issuer.now.seconds += 0.99
+    # Just before its end, leeway included.
+    issuer.now.seconds += 0.9999
     token = issuer.token(exp=int(issuer.now()) + 1 - LEEWAY_SECONDS)
     headers = {
         "authorization": f"Bearer {token}",

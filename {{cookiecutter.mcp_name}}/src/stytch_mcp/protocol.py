@@ -36,6 +36,8 @@ from stytch_mcp.protect.verifier import LEEWAY_SECONDS
 
 # Where a credential of the caller may stand, its own or what Cloudflare adds: no tool may see or pass on one.
 CREDENTIALS = frozenset({b"authorization", b"cookie", ACCESS_ASSERTION, b"cf-access-client-secret", b"cf-access-token"})
+# A stream that ended before its first byte would be a request without an answer: a 500.
+SHORTEST_STREAM_SECONDS = 1.0
 
 
 class Endpoint:
@@ -84,6 +86,7 @@ class Endpoint:
             return
         # It could stay open for ever; whoever listens on comes again, and is judged again.
         ends = math.inf if principal.expires_at is None else principal.expires_at + LEEWAY_SECONDS - self._now()
+        ends = max(ends, SHORTEST_STREAM_SECONDS)
         with anyio.CancelScope(deadline=anyio.current_time() + ends) as stream:
             self._listening.add(stream)
             try:

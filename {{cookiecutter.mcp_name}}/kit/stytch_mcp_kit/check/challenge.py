@@ -51,7 +51,8 @@ def read_parameter(challenge: Challenge, element: str) -> None:
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     elif not TOKEN.fullmatch(value):
         challenge.flaws.append(f"{name} without quotes")
-    challenge.parameters[name] = value.strip('"')
+        value = value.strip('"')
+    challenge.parameters[name] = value
 
 
 def bearer(challenges: Sequence[Challenge]) -> Challenge | None:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.request import parse_http_list
 
 SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
 """RFC 6749 section 3.3."""
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+# RFC 9110 section 5.6.1: what stands between commas that are in no quotes; quotes may be left open.
+ELEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*(?:"|\\?$)|[^",])+')
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -28,8 +29,8 @@ def parse_challenges(values: Sequence[str]) -> list[Challenge]:
     """All challenges of all header lines, in order."""
     challenges: list[Challenge] = []
     for value in values:
-        for element in parse_http_list(value):
-            head, _, rest = element.strip().partition(" ")
+        for element in filter(None, map(str.strip, ELEMENT.findall(value))):
+            head, _, rest = element.partition(" ")
             is_scheme = "=" not in head
             if is_scheme:
                 challenges.append(Challenge(head.lower()))

@@ -252,6 +252,13 @@ def test_a_head_of_64_kib_is_read(patient: Server, size: int, status: int) -> No
         assert int(client.recv(65_536).split()[1]) == status
 
 
+def test_the_target_of_a_request_counts_with_its_head(patient: Server) -> None:
+    with patient.connect() as client:
+        target = f"/health?{'y' * 35_000}"
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{patient.port}\r\nX-Long: {target}\r\n\r\n".encode())
+        assert b" 400 " in client.recv(65_536)
+
+
 @pytest.mark.parametrize(("fields", "status"), [(1500, 200), (2500, 400)])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_many_fields_count_for_more_than_their_letters(patient: Server, fields: int, status: int, parts: int) -> None:
@@ -304,6 +311,7 @@ def test_requests_that_do_not_wait_for_answers_are_few(patient: Server, figure: 
 
 
 PIECE = 50_000
+SLOWLY_TAKEN = 40 * PIECE
 ASKING = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 CLOSING = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 SIZES = {"larger than what the server buffers": 64 * 1024 * 1024, "all of it buffered": 50_000}
@@ -323,21 +331,34 @@ def test_an_answer_that_nobody_takes_is_dropped(size: int, asking: bytes, monkey
     in_process(saying(size // PIECE, PIECE), meet)
 
 
-def test_an_answer_that_is_taken_slowly_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes longer than the bound, and goes on."""
+@pytest.mark.parametrize("pieces", [40, 1])
+def test_an_answer_that_is_taken_slowly_arrives(pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than the bound, and goes on: in many pieces, and in one."""
     monkeypatch.setattr(connection, "UNREAD_SECONDS", 1.0)
-    pieces = 40
+    taken = in_process_slowly(pieces)
+    assert taken > SLOWLY_TAKEN
+
+
+def test_who_takes_too_little_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "LEAST_TAKEN", SLOWLY_TAKEN)
+    assert in_process_slowly(1) < SLOWLY_TAKEN
+
+
+def in_process_slowly(pieces: int) -> int:
+    """How much was taken of an answer of so many pieces and SLOWLY_TAKEN bytes, its head and chunks beside them."""
+    taken = 0
 
     async def meet(_: ServerState, client: socket.socket) -> None:
+        nonlocal taken
         client.sendall(ASKING)
-        taken = 0
-        while taken < pieces * PIECE:
-            received = await asyncio.to_thread(client.recv, PIECE)
-            assert received, taken
-            taken += len(received)
-            await asyncio.sleep(PACE_SECONDS)
+        with suppress(ConnectionError):
+            while received := await asyncio.to_thread(client.recv, PIECE):
+                taken += len(received)
+                await asyncio.sleep(PACE_SECONDS)
 
-    in_process(saying(pieces, PIECE), meet, kernel_bytes=65_536)
+    in_process(saying(pieces, SLOWLY_TAKEN // pieces), meet, kernel_bytes=65_536)
+    return taken
 
 
 def test_a_connection_that_is_to_be_closed_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import httpx
@@ -55,6 +56,36 @@ async def test_every_call_under_way_is_answered(figure: Figure) -> None:
     finished = sum("finished" in answer.text for answer in answers)
     figure("calls under way at SIGTERM", f"{UNDER_WAY}, {finished} answered")
     assert finished == UNDER_WAY
+
+
+async def test_without_a_drain_every_call_that_was_begun_is_answered(figure: Figure) -> None:
+    """Where no proxy learns, each client is refused in the end, or cut off before its call was begun."""
+    statuses: Counter[int] = Counter()
+    refused: Counter[str] = Counter()
+    with served(DRAIN_SECONDS="0") as server, Path(f"/proc/{server.child.pid}/fd/2").open() as log:
+
+        async def load() -> None:
+            async with httpx.AsyncClient(timeout=HANGING_SECONDS, trust_env=False) as http:
+                with pytest.raises(httpx.TransportError) as caught:
+                    while True:
+                        answer = await post(http, server.mcp_url, "auto", 0, None, tool="free")
+                        statuses[answer.status_code] += 1
+                        if sum(statuses.values()) == CALLS_BEFORE:
+                            server.child.send_signal(signal.SIGTERM)
+                refused[caught.type.__name__] += 1
+
+        with anyio.fail_after(HANGING_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(CLIENTS):
+                    tasks.start_soon(load)
+        await anyio.to_thread.run_sync(server.child.wait)
+        begun = log.read().count('"audit": "tool_call"')
+    calls = sum(statuses.values())
+    figure(f"calls of {CLIENTS} clients with SIGTERM among them, not drained", f"{calls}, all that were begun")
+    figure("how the clients ended", dict(refused))
+    assert begun == calls
+    assert set(statuses) == {200}
+    assert refused.keys() <= {"ConnectError", "ReadError", "WriteError", "RemoteProtocolError"}
 
 
 async def test_under_load_no_request_is_lost(figure: Figure) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import urlsplit
 
 from tests.servers import STATIC_TOKEN, probe_server
@@ -51,6 +52,10 @@ class Server:
     def log(self) -> str:
         """What it has written so far."""
         return Path(f"/proc/{self.child.pid}/fd/2").read_text()
+
+    def log_kept(self) -> TextIO:
+        """The log, which can be read from it when the server has ended."""
+        return Path(f"/proc/{self.child.pid}/fd/2").open()
 
     def head(self, path: str = "/mcp", *, token: str | None = STATIC_TOKEN, length: int | None = None) -> bytes:
         """The head of a POST, of chunks if no length is given."""

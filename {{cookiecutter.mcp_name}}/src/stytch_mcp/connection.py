@@ -31,7 +31,7 @@ class Connection(HttpToolsProtocol):
 
     A request, head and body, has ARRIVING_SECONDS to arrive, from when the connection opens or its first byte comes.
     Its target and fields have at most MOST_HEAD_BYTES; trailers are dropped (RFC 9110 section 6.5.1). MOST_PIPELINED
-    requests wait for the one before them. Of an answer that waits for the client LEAST_TAKEN is taken in UNREAD_SECONDS.
+    requests wait for the one before them. Of an answer that has to wait LEAST_TAKEN is taken in UNREAD_SECONDS.
     """
 
     _watch: asyncio.TimerHandle
@@ -103,7 +103,7 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        # What comes after its own answer ends uvicorn's wait for the next request, so it counts as the beginning of that.
+        # A body behind its answer ends uvicorn's wait for the next request, and counts as the beginning of that.
         self._since = self.loop.time() if self.cycle.response_complete else None
         super().on_message_complete()
 

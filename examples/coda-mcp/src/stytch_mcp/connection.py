@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 ARRIVING_SECONDS = 60.0
 UNREAD_SECONDS = 60.0
+LEAST_TAKEN = 4 * 1024  # in UNREAD_SECONDS; less is nothing
 MOST_PIPELINED = 16
 MOST_HEAD_BYTES = 64 * 1024
 # What a field takes beside its letters, counted as HTTP/2 does (RFC 9113 section 6.5.2).
@@ -29,8 +30,8 @@ class Connection(HttpToolsProtocol):
     """uvicorn's connection with ends: one that breaks a bound is closed, and the application sees a disconnect.
 
     A request, head and body, has ARRIVING_SECONDS to arrive, from when the connection opens or its first byte comes.
-    Its head has at most MOST_HEAD_BYTES; trailers are dropped (RFC 9110 section 6.5.1). MOST_PIPELINED requests wait
-    for the one before them. An answer that the client does not take is kept for UNREAD_SECONDS.
+    Its target and fields have at most MOST_HEAD_BYTES; trailers are dropped (RFC 9110 section 6.5.1). MOST_PIPELINED
+    requests wait for the one before them. Of an answer that has to wait LEAST_TAKEN is taken in UNREAD_SECONDS.
     """
 
     _watch: asyncio.TimerHandle
@@ -51,8 +52,15 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
         self._is_read()
-        self._tell()
+        self._unset_keepalive_if_required()
+        # uvicorn tells the newest request that the client is gone, and an older one may be under way.
+        if self._serving is not None and not self._serving.response_complete:
+            self._serving.disconnected = True
+            self._serving.message_event.set()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        self._must_be_read()  # the transport closes next
 
     def data_received(self, data: bytes) -> None:
         if self._since is None:
@@ -64,6 +72,12 @@ class Connection(HttpToolsProtocol):
             self.logger.warning("A request has more around its body than is read.")
             self.send_400_response("Too much around the body.")
         self._bound_closing()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._serving is not None and self._serving.response_started and not self._serving.response_complete:
+            self.transport.close()  # it would be read as a part of that answer
+        else:
+            super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MOST_PIPELINED:
@@ -89,7 +103,8 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._since = None
+        # A body behind its answer ends uvicorn's wait for the next request, and counts as the beginning of that.
+        self._since = self.loop.time() if self.cycle.response_complete else None
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -119,10 +134,11 @@ class Connection(HttpToolsProtocol):
         new = self.headers[self._counted :]
         self._counted += len(new)
         self._head_bytes += FIELD_BYTES * len(new) + sum(map(len, chain.from_iterable(new)))
-        return self._head_bytes > MOST_HEAD_BYTES
+        return self._head_bytes + len(self.url) > MOST_HEAD_BYTES
 
     def _look(self) -> None:
         """One timer goes on for as long as the connection: to begin one with each request would cost more."""
+        self._bound_closing()
         now = self.loop.time()
         if self._since is not None and now >= self._since + ARRIVING_SECONDS:
             if not self._is_slow():
@@ -143,15 +159,17 @@ class Connection(HttpToolsProtocol):
 
     def _must_be_read(self) -> None:
         if self._unread is None:
-            self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+            left = self.transport.get_write_buffer_size()
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self._compare, left)
+
+    def _compare(self, before: int) -> None:
+        self._unread = None
+        if self.transport.get_write_buffer_size() > before - LEAST_TAKEN:
+            self.transport.abort()
+        else:
+            self._must_be_read()
 
     def _is_read(self) -> None:
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
-
-    def _tell(self) -> None:
-        """uvicorn tells the newest request that the client is gone, and an older one may be under way."""
-        if self._serving is not None and not self._serving.response_complete:
-            self._serving.disconnected = True
-            self._serving.message_event.set()

@@ -70,6 +70,7 @@ def run(app: Starlette, settings: Settings) -> None:
             host=settings.host,
             port=settings.port,
             http=Connection,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

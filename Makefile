@@ -16,6 +16,11 @@ SITE_FILES := sitetools/package.json sitetools/package-lock.json
 DIAGRAMS := docs/assets/vendor/mermaid.tiny.js
 FOREIGN := $(BUILD)/foreign
 FOREIGN_LOCK := tests/foreign/requirements.lock
+GUIDED := $(BUILD)/guided
+GUIDED_LOCK := tests/fuzz/requirements.lock
+MUTMUT := $(BUILD)/mutmut
+MUTMUT_LOCK := tests/mutation/requirements.lock
+MUTATED := $(BUILD)/mutation/notes-mcp
 NPM_FILES := tests/inspector/package.json tests/inspector/package-lock.json
 TYPESCRIPT := $(BUILD)/typescript
 TYPESCRIPT_FILES := benchmarks/typescript/package.json benchmarks/typescript/package-lock.json
@@ -29,7 +34,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test updates coverage example generate pictures lint lock bench docs site clean
+.PHONY: help demo test updates coverage example generate pictures lint lock bench fuzz mutate docs site clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1@make \1@\2/p' Makefile | awk -F@ '{ printf "  %-12s %s\n", $$2, $$3 }'
@@ -74,12 +79,30 @@ lock: $(DEV) ## the template's locks and then these; newest versions: make lock 
 	$(COMPILE) --group demo --constraints requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --group docs --constraints requirements-dev.lock --output-file requirements-docs.lock
 	$(COMPILE) tests/foreign/requirements.in --output-file $(FOREIGN_LOCK)
+	$(COMPILE) tests/fuzz/requirements.in --output-file $(GUIDED_LOCK)
+	$(COMPILE) --constraints requirements-dev.lock tests/mutation/requirements.in --output-file $(MUTMUT_LOCK)
 
 bench: $(DEV) ## what protection costs, as ratios within one run; ARGS names some of benchmarks/__main__.py
 	@$(MAKE) --no-print-directory $(FOREIGN)/installed $(TYPESCRIPT)/installed || echo 'Going on, but peers will not run.'
 	@rm -rf $(BUILD)/bench && $(BIN)/python tests/bake.py $(BUILD)/bench
 	@$(BIN)/python -m compileall -q $(BUILD)/bench/notes-mcp/src # as pip does when it installs
 	@PYTHONPATH=$(BUILD)/bench/notes-mcp/src:$(BUILD)/bench/notes-mcp/tests $(BIN)/python benchmarks $(ARGS)
+
+fuzz: $(DEV) ## a million hostile inputs, into benchmarks/fuzz.md; ARGS names subjects of tests/fuzz/subjects.py
+	@$(MAKE) --no-print-directory $(GUIDED)/installed || echo 'Going on without atheris.'
+	@rm -rf $(BUILD)/fuzz && $(BIN)/python tests/bake.py $(BUILD)/fuzz
+	@cp -R tests/fuzz $(BUILD)/fuzz/notes-mcp/tests/fuzz
+	@cd $(BUILD)/fuzz/notes-mcp && PYTHONPATH=src:kit:.:$(abspath $(GUIDED)) $(abspath $(BIN))/python -m tests.fuzz \
+		$(or $(ARGS),--record $(abspath benchmarks/fuzz.json))
+
+# The root environment goes first, so that the tests run with the versions that they always run with.
+mutate: $(DEV) $(MUTMUT)/installed ## mutation tests, into benchmarks/mutation.md; of one module: make mutate ARGS='*.policy.*'
+	@rm -rf $(BUILD)/mutation && $(BIN)/python tests/bake.py $(BUILD)/mutation
+	@cp -r tests/runtime $(MUTATED)/tests/runtime && cp tests/mutation/setup.cfg $(MUTATED)
+	@unset PYTHONDONTWRITEBYTECODE; export PYTHONPATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		PATH=$(abspath $(MUTMUT)/bin):$$PATH && cd $(MUTATED) && set -f && \
+		mutmut run --max-children 2 $(ARGS) >mutmut.log 2>&1 || { tail -n 40 mutmut.log; exit 1; }; \
+		python $(abspath tests/mutation/report.py) $(abspath benchmarks/mutation.md) $(ARGS)
 
 docs: $(DEV) $(DIAGRAMS) ## the site, on this machine, as you write
 	$(BIN)/mkdocs serve --livereload $(ARGS)
@@ -129,6 +152,17 @@ $(TYPESCRIPT)/installed: $(TYPESCRIPT_FILES) benchmarks/typescript/server.mjs $(
 	@rm -rf $(TYPESCRIPT) && mkdir -p $(TYPESCRIPT)
 	@cp $(TYPESCRIPT_FILES) benchmarks/typescript/.npmrc benchmarks/typescript/server.mjs $(TYPESCRIPT)
 	@cd $(TYPESCRIPT) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# Beside the environment and not in it: there is no wheel for every platform and every Python.
+$(GUIDED)/installed: $(GUIDED_LOCK)
+	@rm -rf $(GUIDED)
+	@$(BIN)/python -m pip install -qq --no-deps --only-binary :all: --require-hashes --target $(GUIDED) -r $(GUIDED_LOCK)
+	@touch $@
+
+$(MUTMUT)/installed: $(MUTMUT_LOCK)
+	@$(PYTHON) -m venv --clear $(MUTMUT)
+	@$(MUTMUT)/bin/python -m pip install -qq --no-deps --require-hashes -r $(MUTMUT_LOCK)
 	@touch $@
 
 # Of all install scripts only that of `node` runs: it fetches the Node.js for this platform.

@@ -25,6 +25,7 @@ LOCKS = [
     Path(TEMPLATE, "requirements-dev.lock"),
 ]
 DOCS_LOCK = Path("requirements-docs.lock")
+OTHERS = ("foreign", "fuzz", "mutation")
 # Brackets keep these patterns from finding themselves.
 INDEX_ADDRESS = re.compile(
     r"--(extra-)?index-[u]rl|--find-[l]inks|pypi\.[o]rg|pythonhosted\.[o]rg|\"resolved\": *\"http"
@@ -94,7 +95,7 @@ def test_the_version_is_that_of_the_kit_and_of_the_newest_changes() -> None:
     assert re.findall(r"^## (.*)$", text_of(Path("CHANGELOG.md")), re.MULTILINE)[0] == version
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, Path("tests", "foreign", "requirements.lock")], ids=str)
+@pytest.mark.parametrize("lock", [*LOCKS, *(Path("tests", each, "requirements.lock") for each in OTHERS)], ids=str)
 def test_a_lock_is_versions_and_hashes_only(lock: Path) -> None:
     entries = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     assert entries

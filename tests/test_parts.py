@@ -1,6 +1,6 @@
 """The parts that are the same in every server, tested once, inside a bake: the runtime, the kit and its checklist.
 
-Their tests lie in tests/runtime, tests/kit, tests/check, tests/migrate and tests/faults and are written as if they lay
+Their tests lie in tests/runtime, kit, check, migrate, faults and fuzz and are written as if they lay
 in a server's own tests.
 """
 
@@ -19,6 +19,7 @@ PARTS: dict[str, dict[str, bool]] = {
     "kit": {},
     "check": {},
     "faults": {},
+    "fuzz": {},
     "migrate": {"workos_migration": True},
 }
 

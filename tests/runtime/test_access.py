@@ -244,8 +244,10 @@ async def test_without_keys_nobody_comes_in_and_everybody_may_try_again(access: 
 
 async def test_the_header_twice_is_refused_even_if_both_are_good(app: Starlette, access: FakeIssuer) -> None:
     good = person(access)
-    answer = await call(app, (ASSERTION, good), (ASSERTION, good))
+    with capture_logs() as logs:
+        answer = await call(app, (ASSERTION, good), (ASSERTION, good))
     assert (answer.status, answer.json["error"]) == (401, "invalid_request")
+    assert [entry["detail"] for entry in logs] == ["2 assertions of Cloudflare Access"]
     assert (await call(app, (ASSERTION, f"{good}, {good}"))).status == 401
 
 

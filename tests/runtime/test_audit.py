@@ -49,8 +49,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> Any:
 class Context:
     """What the SDK hands to middleware."""
 
-    def __init__(self, method: str, params: Any) -> None:
+    def __init__(self, method: str, params: Any, request_id: int | None = 1) -> None:
         self.method = method
+        self.request_id = request_id
         self.params = params
         self.request: Any = type("Asked", (), {"scope": {PRINCIPAL: WHO}})()
 
@@ -114,6 +115,14 @@ async def test_what_a_client_chooses_is_cut(lines: Any) -> None:
 
 async def test_other_requests_are_no_tool_calls(lines: Any) -> None:
     assert await call({}, {"tools": []}, method="tools/list") == {"tools": []}
+    assert lines() == []
+
+
+async def test_a_notification_calls_no_tool(lines: Any) -> None:
+    async def call_next(_: Any) -> None:
+        return None
+
+    await audit.tool_calls(Context("tools/call", {"name": "x"}, request_id=None), call_next)  # type: ignore[arg-type]
     assert lines() == []
 
 

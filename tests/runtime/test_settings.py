@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +189,16 @@ def test_one_wrong_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: st
     found = problems()
     assert list(found) == [name]
     assert words in found[name]
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "PORT", "ALLOWED_EMAILS", "SIGNIN_SECRET", "SCOPE_MODE"])
+def test_octets_that_are_no_text_are_reported_like_anything_else(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    given_as(monkeypatch, **{**GOOD, name: os.fsdecode(b"https://a.example\xff"), "LOG_FORMAT": "xml"})
+    with pytest.raises(SettingsError) as caught:
+        load(Settings)
+    assert {problem.name for problem in caught.value.problems} == {name, "LOG_FORMAT"}
+    assert "is not UTF-8 text" in caught.value.report("notes-mcp")
+    caught.value.report("notes-mcp").encode()
 
 
 def test_a_long_value_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def record(event: Event, request_id: str, **fields: str | float | list[str] | No
 
 async def tool_calls(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
     """MCP middleware: a line for each tool call, with the names of its arguments, its outcome and its milliseconds."""
-    if ctx.method != "tools/call" or ctx.request is None:
+    if ctx.method != "tools/call" or ctx.request_id is None or ctx.request is None:
         return await call_next(ctx)
     principal: Principal = ctx.request.scope[PRINCIPAL]
     request_id, began, outcome = new_request_id(), time.perf_counter(), "cancelled"

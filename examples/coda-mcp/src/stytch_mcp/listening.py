@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stytch_mcp.protect.origins import is_address
@@ -33,6 +33,14 @@ class Listening(BaseSettings):
     metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Another port, on HOST, for /metrics; never one that people can reach."
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        """Octets of the environment that are not UTF-8 come as surrogates (PEP 383), which no message could show."""
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("is not UTF-8 text")
+        return value
 
     @property
     def local_address(self) -> tuple[str, int]:

@@ -21,7 +21,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_REQUEST
+from mcp_types import INVALID_PARAMS, INVALID_REQUEST
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -45,6 +45,7 @@ class Endpoint:
 
     _json: StreamableHTTPSessionManager
     _stream: StreamableHTTPSessionManager
+    _server: MCPServer[Any]
 
     def __init__(self, *, resource: str, scopes: ScopePolicy, max_body_bytes: int, now: Clock = time.time) -> None:
         self._now = now
@@ -59,6 +60,7 @@ class Endpoint:
         """Learns which scopes the server's tools need and opens the SDK's transports."""
         self._scopes.protect({tool.name: needed(tool.meta) for tool in await server.list_tools()})
         server.middleware.extend((audit.tool_calls, self._check_and_describe))
+        self._server = server
         self._json = _manager(server, json_response=True, max_body_bytes=self._max_body_bytes)
         self._stream = _manager(server, json_response=False, max_body_bytes=self._max_body_bytes)
         async with self._json.run(), self._stream.run():
@@ -111,9 +113,13 @@ class Endpoint:
     async def _check_and_describe(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Judges once more what the SDK read from the body, and says in `tools/list` which scopes each tool needs."""
         assert ctx.request is not None
+        if ctx.request_id is None:  # a notification: it calls nothing, and has no answer for an error to go into
+            return await call_next(ctx)
         principal: Principal = ctx.request.scope[PRINCIPAL]
         if not self._scopes.allows(principal.scopes, self._scopes.of_message(ctx.method, ctx.params)):
             raise MCPError(INVALID_REQUEST, "insufficient scope")
+        if ctx.method == "prompts/get":
+            await self._check_prompt(ctx.params or {})
         result = await call_next(ctx)
         if ctx.method == "tools/list" and isinstance(result, dict):
             result["tools"] = [tool for tool in result["tools"] if self._may_show(principal, tool["name"])]
@@ -122,6 +128,17 @@ class Endpoint:
                 tool[SECURITY_SCHEMES] = schemes
                 tool["_meta"] = {**tool.get("_meta", {}), SECURITY_SCHEMES: schemes}
         return result
+
+    async def _check_prompt(self, params: Mapping[str, Any]) -> None:
+        """MCP, prompts, "Error Handling": -32602, the client's mistake. The SDK logs a traceback as if it were ours."""
+        given = params.get("arguments")
+        arguments = given if isinstance(given, Mapping) else {}
+        prompts = await self._server.list_prompts()
+        prompt = next((each for each in prompts if each.name == params.get("name")), None)
+        if prompt is None:
+            raise MCPError(INVALID_PARAMS, "Unknown prompt")
+        if any(each.required and each.name not in arguments for each in prompt.arguments or ()):
+            raise MCPError(INVALID_PARAMS, "Missing required arguments")
 
     def _advertised(self, principal: Principal, tool: str) -> tuple[str, ...]:
         """Only what can be had by asking: some clients ask for all that stands here."""

@@ -107,6 +107,7 @@ def _problem(kind: type[Reported], entry: Mapping[str, Any]) -> Problem:
 
 def _given(value: object) -> str:
     text = ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+    text = text.encode(errors="replace").decode()
     return textwrap.shorten(re.sub(r"//[^/@]*@", "//...@", text), 80, placeholder="...")
 
 

@@ -30,9 +30,10 @@ SUBJECTS: Final = {
     "replicas": "Three replicas, one killed and two restarted",
     "peers": "Beside servers of other frameworks",
     "growth": "More tools, more tokens, more replicas",
+    "packages": "Where the time of a call goes",
 }
 # Those whose every value can be kept: what a page of the site is made from.
-RECORDED: Final = {"peers": report.peers, "growth": report.growth}
+RECORDED: Final = {"peers": report.peers, "growth": report.growth, "packages": report.packages}
 RESULTS: Final = Path(__file__).with_name("results.json")
 WIDTH: Final = 170
 
@@ -41,8 +42,10 @@ def main() -> None:
     """Prints a table per subject. A goal that is missed is marked; only what cannot run is an error."""
     parser = argparse.ArgumentParser(prog="benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SUBJECTS))
-    parser.add_argument("--short", action="store_true", help="peers and growth with few calls")
-    parser.add_argument("--record", action="store_true", help="keep the values of peers and growth for the site")
+    parser.add_argument("--short", action="store_true", help="what is recorded, with few calls")
+    parser.add_argument(
+        "--record", action="store_true", help="keep the values of peers, growth and packages for the site"
+    )
     asked = parser.parse_args()
     console = Console(width=WIDTH)
     before = os.getloadavg()[0]

@@ -28,6 +28,7 @@ class Load:
         self, servers: Sequence[Server], connections: int, requests: Iterator[bytes], status: int = 200
     ) -> None:
         self.servers = servers
+        self.connections = connections
         self.latencies: list[float] = []
         self._ports = [servers[number % len(servers)].port for number in range(connections)]
         self._requests = requests

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -61,9 +61,10 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def serving(name: str, issuer: Server, **changes: str) -> Iterator[Server]:
-    """One of COMMANDS, listening."""
+def serving(name: str, issuer: Server, before: Sequence[str] = (), **changes: str) -> Iterator[Server]:
+    """One of COMMANDS, listening. `before` is a script, with arguments, that runs a Python server."""
     program, *arguments = map(str, COMMANDS[name])
+    arguments = [*before, *arguments]
     chosen = {} if program == "python" else {"program": program}
     environment = {**settings(issuer), "ISSUER": issuer.url, "AUDIENCE": fake_issuer.PROJECT_ID, **changes}
     with process(*arguments, **chosen, **environment, NODE_ENV="production") as server:

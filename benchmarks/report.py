@@ -106,6 +106,19 @@ def growth(found: dict[str, Any]) -> str:
     )
 
 
+def packages(found: dict[str, Any]) -> str:
+    """The table of one run of `packages`, with each column's share."""
+    rows = found["packages"]
+    columns = [name for name in rows[0] if name != "package"]
+    whole = {column: sum(row[column] for row in rows) for column in columns}
+    titles = ["Package", *(f"{NAMES[server]}, {era}" for server, era in (column.split(" ") for column in columns))]
+    cells = [
+        [f"`{row['package']}`", *(f"{row[column]:,.0f} µs, {row[column] / whole[column]:.0%}" for column in columns)]
+        for row in rows
+    ]
+    return table(titles, [*cells, ["all", *(f"{whole[column]:,.0f} µs" for column in columns)]])
+
+
 def connections(found: dict[str, Any]) -> list[int]:
     """The numbers of connections that were measured."""
     return list(dict.fromkeys(row["connections"] for row in found["calls"]))
@@ -136,7 +149,11 @@ def _memory_goal(found: dict[str, Any]) -> str:
     value = median_ratio(loaded["generated"], loaded["typescript"])
     verdict = "met" if value <= MEMORY_GOAL else "MISSED"
     name = NAMES["typescript"]
-    return f"Memory after load, in that of the {name}: {value:.3g}. The goal, at most {MEMORY_GOAL:g}, is {verdict}."
+    said = f"Memory after load, in that of the {name}: {value:.3g}. The goal, at most {MEMORY_GOAL:g}, is {verdict}."
+    alone = median_ratio(loaded["bare"], loaded["typescript"])
+    if min(value, alone) <= MEMORY_GOAL:
+        return said
+    return f"{said} The Python SDK alone, without anything of this project, takes {alone:.3g} of it."
 
 
 def _speeds(found: dict[str, Any], era: str) -> Iterator[list[str]]:

@@ -19,22 +19,23 @@ def compare(loads: Mapping[Name, Load], effort: Effort) -> dict[Name, dict[str, 
     found: dict[Name, dict[str, list[float]]] = {name: {what: [] for what in VALUES} for name in loads}
     for _ in range(effort.warming):
         for load in loads.values():
-            load.burst(effort.calls_per_turn)
+            load.burst(effort.calls(load.connections))
     for _ in range(effort.rounds):
         turns: dict[Name, list[tuple[float, float]]] = {name: [] for name in loads}
         for load in loads.values():
             load.latencies.clear()
         for _ in range(effort.turns):
             for name, load in loads.items():
-                turns[name].append(_turn(load, effort.calls_per_turn))
+                turns[name].append(_turn(load, effort.calls(load.connections)))
         for name, load in loads.items():
+            count = effort.calls(load.connections)
             seconds, used = (statistics.median(values) for values in zip(*turns[name], strict=True))
             note(
                 found[name],
-                per_second=effort.calls_per_turn / seconds,
+                per_second=count / seconds,
                 p50=percentile(load.latencies, 0.5) * 1e3,
                 p99=percentile(load.latencies, 0.99) * 1e3,
-                processor=used / effort.calls_per_turn * 1e6,
+                processor=used / count * 1e6,
             )
     return found
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ sys.path.append(str(BENCHMARKS))
 import latency  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
+import shares  # noqa: E402
 
 FASTMCP = ROOT / "build" / "foreign" / "bin" / "python"
 NODE = ROOT / "build" / "inspector" / "node_modules" / "node" / "bin" / "node"
@@ -54,6 +56,39 @@ def test_growth_is_measured(default: Path, run: Run, python: str) -> None:
     assert not [line for line in lines if "| 0 |" in line]
 
 
+PACKAGES = f"import effort, json, packages; print(json.dumps(packages.measure({TINY})))"
+
+
+def test_a_profile_says_which_package_takes_the_time(default: Path, run: Run, python: str) -> None:
+    found = measured(PACKAGES, default, run, python)
+    rows = {row.pop("package"): row for row in found["packages"]}
+    assert {"mcp", "uvicorn", "stytch_mcp"} <= rows.keys()
+    assert all(value > 0 for value in rows["mcp"].values())
+    own = rows["stytch_mcp"]
+    assert [key for key, value in own.items() if value > 0] == [f"generated {era}" for era in ERAS]
+
+
+def test_time_in_c_counts_for_its_caller() -> None:
+    caller = ("/x/site-packages/mcp/server/runner.py", 1, "run")
+    stats: Any = SimpleNamespace(
+        stats={
+            caller: (2, 2, 0.5, 1.0, {}),
+            ("~", 0, "<built-in method builtins.len>"): (4, 4, 0.25, 0.25, {caller: (4, 4, 0.25, 0.25)}),
+            ("~", 0, "<method 'x' of 'pydantic_core._pydantic_core.Y'>"): (
+                1,
+                1,
+                0.25,
+                0.25,
+                {caller: (1, 1, 0.25, 0.25)},
+            ),
+            ("/x/src/stytch_mcp/audit.py", 1, "f"): (1, 1, 0.125, 0.125, {}),
+            ("/usr/lib/python3.11/json/decoder.py", 1, "f"): (1, 1, 0.125, 0.125, {}),
+        }
+    )
+    expected = {"mcp": 375_000.0, "pydantic": 125_000.0, "stytch_mcp": 62_500.0, "Python": 62_500.0}
+    assert shares.by_package(stats, 2) == expected
+
+
 @pytest.fixture
 def made_up() -> dict[str, Any]:
     """A run of `peers` in which the generated server is half as fast again as all others."""
@@ -74,6 +109,7 @@ def test_a_goal_that_is_missed_is_marked(made_up: dict[str, Any]) -> None:
     assert "| FastMCP with JWTVerifier | 2025-11-25 | at least 2 | 1.5 MISSED |" in text
     assert "| TypeScript SDK on Node.js 22 | 2025-11-25 | at least 1 | 1.5 |" in text
     assert "TypeScript SDK on Node.js 22: 1. The goal, at most 0.5, is MISSED." in text
+    assert "The Python SDK alone, without anything of this project, takes 1 of it." in text
 
 
 def test_a_ratio_compares_what_was_measured_in_the_same_round() -> None:

@@ -20,10 +20,12 @@ def pages() -> dict[str, str]:
     """explanation/performance.md and its plot"""
     import plot
     import report
+    from effort import Effort
     from stytch_mcp.protect.verifier import REMEMBER_TOKENS
 
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
     peers, growth = found["peers"], found["growth"]
+    effort = Effort(**peers["effort"])
     content = [
         "What a call costs on the generated server, beside servers of other frameworks and as it grows. The tool, "
         "`whoami`, does next to nothing; a tool that asks an API makes all of them more alike. The servers are processes "
@@ -45,6 +47,9 @@ def pages() -> dict[str, str]:
         "- Starlette without MCP reads the request, verifies the token and writes the answer: the limit that the web server "
         "and one verification set.",
         report.peers(peers),
+        f"Medians of {effort.rounds} rounds; in each round each server had {effort.turns} turns of "
+        + ", ".join(f"{effort.calls(count)} calls with {count}" for count in effort.connections)
+        + " connections.",
         "A ratio above 1 means that the generated server answers more calls. `p50` and `p99`: half, and 99 of 100, of the "
         "calls of a round waited no longer. The processor time is that of all threads of the server, as the scheduler counts "
         "it. RSS is of the server's process; its start is from asking for the process to the first result, keys fetched.",
@@ -56,7 +61,13 @@ def pages() -> dict[str, str]:
         "once, and then the calls took the latest of them in a circle, so that none but the single one was remembered. "
         "Replicas share nothing; each has its part of the connections. They, and the one process that calls them, share the "
         "machine's cores, so more of them than cores cannot answer more calls.",
-        "`make bench ARGS='peers growth'` measures it again; with `--record` added, and `make generate` after it, this page "
+        "## Where the time goes",
+        circumstances(found["packages"]),
+        report.packages(found["packages"]),
+        "A profile of both servers under the same calls, each second counted once, where it was spent; code in C counts for the "
+        "package that called it. The profiler makes everything slower, small functions most of all, so compare the shares. "
+        "What the generated server does beyond the SDK is in `stytch_mcp`, and in what that calls.",
+        "`make bench ARGS='peers growth packages'` measures it again; with `--record` added, and `make generate` after it, this page "
         "shows the new figures. What else is measured: `benchmarks/README.md` in the repository.",
     ]
     return {
@@ -69,10 +80,10 @@ def pages() -> dict[str, str]:
 
 def circumstances(found: dict[str, Any]) -> str:
     """When and where a subject was measured, and whether that was a good moment."""
-    effort, (before, after) = found["effort"], found["load"]
+    before, after = found["load"]
     said = (
         f"Measured on {found['taken']}: {found['machine']}; load {before} before all of it and {after} after, the "
-        f"benchmark's own included. Medians of {effort['rounds']} rounds, each of {effort['turns'] * effort['calls_per_turn']} calls."
+        "benchmark's own included."
     )
     busy = "**The machine was busy with other things meanwhile: these figures say little.**"
     return said if before <= QUIET else f"{said} {busy}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pstats
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 _INSTALLED = re.compile(r"/site-packages/(\w+)")
 _OWN = re.compile(r"/src/(\w+)/|/(benchmarks)/")
@@ -13,7 +13,7 @@ Function = tuple[str, int, str]
 
 def by_package(stats: pstats.Stats, calls: int) -> Counter[str]:
     """Microseconds for each of so many calls. Functions written in C count where they are called from."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     profiled: dict[Function, tuple[int, int, float, float, dict[Function, tuple[int, int, float, float]]]]
     profiled = stats.stats  # type: ignore[attr-defined]
     for function, (_, _, spent, _, callers) in profiled.items():

@@ -69,6 +69,13 @@ def test_only_a_template_that_is_newer_is_warned_about(said: str, code: int, war
     assert ("::warning" in ran.stdout) is warns
 
 
+def test_ci_leaves_out_one_comparison_by_name_and_nothing_else() -> None:
+    """PARTIAL=1 there would let a run without npm, a browser or the history of git be good."""
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert re.findall(r"export (\w+)=1", text) == ["WITHOUT_CODA"]
+    assert "PARTIAL" not in text
+
+
 def published() -> dict[str, Any]:
     """The jobs of the workflow that publishes the site."""
     texts = [(ROOT / file).read_text(encoding="utf-8") for file in WORKFLOWS]

@@ -45,6 +45,10 @@ def origin(text: str) -> str:
         raise ValueError("has spaces or control characters")
     if "://" not in text:
         raise ValueError(f"is not an origin. Give the scheme: https://{text}")
+    if "@" in text:
+        # A password may hold anything: nothing before the last @ is said again.
+        host = text.rpartition("@")[2].partition("/")[0]
+        raise ValueError(f"has more than scheme, host and port: {text.partition(':')[0]}://{host}")
     if text.endswith("/"):
         raise ValueError(f'ends with "/", and clients compare it byte by byte: {text.rstrip("/")}')
     try:
@@ -53,8 +57,8 @@ def origin(text: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         raise ValueError("is not a URL") from None
-    if parts.path or parts.query or parts.fragment or parts.username is not None or "?" in text or "#" in text:
-        raise ValueError(f"has more than scheme, host and port: {parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    if parts.path or parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ValueError(f"has more than scheme, host and port: {parts.scheme}://{parts.netloc}")
     if not (_HOST_NAME.fullmatch(host) or is_address(host)) or parts.netloc.endswith(":"):
         raise ValueError("has no valid host name")
     if text != text.lower():

@@ -6,7 +6,6 @@ import os
 import pstats
 import signal
 import time
-from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -41,13 +40,16 @@ def measure(effort: Effort) -> dict[str, Any]:
                     calling.burst(effort.working)
                     _written(server, file)
                 found[f"{name} {era}"] = by_package(pstats.Stats(str(file)), effort.working)
-    total: Counter[str] = Counter()
-    for each in found.values():
-        total.update(each)
-    named = [package for package, _ in total.most_common(NAMED)]
-    rows = [{"package": package, **{key: round(each[package], 1) for key, each in found.items()}} for package in named]
-    rest = {key: round(sum(each.values()) - sum(each[package] for package in named), 1) for key, each in found.items()}
-    return {"packages": [*rows, {"package": OTHERS, **rest}]}
+    known = {package for each in found.values() for package in each}
+    total = {package: sum(each.get(package, 0) for each in found.values()) for package in sorted(known)}
+    named = sorted(total, key=lambda package: -total[package])[:NAMED]
+    rest = known.difference(named)
+    sums = {package: {package} for package in named} | {OTHERS: rest}
+    rows = [
+        {"package": name, **{key: round(sum(each.get(one, 0) for one in of), 1) for key, each in found.items()}}
+        for name, of in sums.items()
+    ]
+    return {"packages": rows}
 
 
 def _written(server: Server, file: Path) -> None:

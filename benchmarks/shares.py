@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pstats
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 _INSTALLED = re.compile(r"/site-packages/(\w+)")
 _OWN = re.compile(r"/src/(\w+)/|/(benchmarks)/")
 Function = tuple[str, int, str]
 
 
-def by_package(stats: pstats.Stats, calls: int) -> Counter[str]:
+def by_package(stats: pstats.Stats, calls: int) -> dict[str, float]:
     """Microseconds for each of so many calls. Functions written in C count where they are called from."""
-    seconds: defaultdict[str, float] = defaultdict(float)
+    seconds: dict[str, float] = defaultdict(float)
     profiled: dict[Function, tuple[int, int, float, float, dict[Function, tuple[int, int, float, float]]]]
     profiled = stats.stats  # type: ignore[attr-defined]
     for function, (_, _, spent, _, callers) in profiled.items():
@@ -22,7 +22,7 @@ def by_package(stats: pstats.Stats, calls: int) -> Counter[str]:
                 seconds[package_of(caller)] += there
         else:
             seconds[package_of(function)] += spent
-    return Counter({package: value / calls * 1e6 for package, value in seconds.items()})
+    return {package: value / calls * 1e6 for package, value in seconds.items()}
 
 
 def package_of(function: Function) -> str:

@@ -66,7 +66,9 @@ def pages() -> dict[str, str]:
         report.packages(found["packages"]),
         "A profile of both servers under the same calls, each second counted once, where it was spent; code in C counts for the "
         "package that called it. The profiler makes everything slower, small functions most of all, so compare the shares. "
-        "What the generated server does beyond the SDK is in `stytch_mcp`, and in what that calls.",
+        "What the generated server does beyond the SDK is in `stytch_mcp`, and in what that calls. On 2026-07-28 it keeps open "
+        "that a tool reports progress and that a client cancels by closing the connection, even where the answer is JSON in the "
+        "end; the SDK alone was set to JSON, which has neither. That is the difference in `anyio`.",
         "`make bench ARGS='peers growth packages'` measures it again; with `--record` added, and `make generate` after it, this page "
         "shows the new figures. What else is measured: `benchmarks/README.md` in the repository.",
     ]

@@ -41,16 +41,7 @@ def origin(text: str) -> str:
 
     Returns the text unchanged. Raises ValueError with words that name the way out.
     """
-    if any(character <= " " for character in text):
-        raise ValueError("has spaces or control characters")
-    if "://" not in text:
-        raise ValueError(f"is not an origin. Give the scheme: https://{text}")
-    if "@" in text:
-        # A password may hold anything: nothing before the last @ is said again.
-        host = text.rpartition("@")[2].partition("/")[0]
-        raise ValueError(f"has more than scheme, host and port: {text.partition(':')[0]}://{host}")
-    if text.endswith("/"):
-        raise ValueError(f'ends with "/", and clients compare it byte by byte: {text.rstrip("/")}')
+    _check_text(text)
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -70,6 +61,20 @@ def origin(text: str) -> str:
     if port == DEFAULT_PORTS[parts.scheme]:
         raise ValueError(f"spells out the default port: {text.rpartition(':')[0]}")
     return text
+
+
+def _check_text(text: str) -> None:
+    """What can be said before it is taken apart as a URL."""
+    if any(character <= " " for character in text):
+        raise ValueError("has spaces or control characters")
+    if "://" not in text:
+        raise ValueError(f"is not an origin. Give the scheme: https://{text}")
+    if "@" in text:
+        # A password may hold anything: nothing before the last @ is said again.
+        host = text.rpartition("@")[2].partition("/")[0]
+        raise ValueError(f"has more than scheme, host and port: {text.partition(':')[0]}://{host}")
+    if text.endswith("/"):
+        raise ValueError(f'ends with "/", and clients compare it byte by byte: {text.rstrip("/")}')
 
 
 def is_loopback(host: str) -> bool:

@@ -13,14 +13,7 @@ from starlette.routing import Route
 
 from stytch_mcp_kit.local import Config, create_app
 from stytch_mcp_kit.local.wire import s256
-from tests.kit.conftest import (
-    DOMAIN,
-    VERIFIER,
-    Local,
-    claims,
-    query,
-    stytch_error,
-)
+from tests.kit.conftest import DOMAIN, VERIFIER, Local, claims, query, stytch_error
 
 pytestmark = pytest.mark.anyio
 

@@ -17,14 +17,7 @@ from starlette.routing import Route
 from stytch_mcp_kit.local import Config, Seed, create_app
 from stytch_mcp_kit.local.__main__ import main
 from stytch_mcp_kit.local.config import M2M_CLIENT_ID
-from tests.kit.conftest import (
-    DOMAIN,
-    PAGE,
-    Local,
-    claims,
-    oauth_error,
-    stytch_error,
-)
+from tests.kit.conftest import DOMAIN, PAGE, Local, claims, oauth_error, stytch_error
 from tests.servers import process
 
 pytestmark = pytest.mark.anyio

@@ -22,7 +22,8 @@ def _text(body: str) -> Callable[[httpx.Request], httpx.Response]:
 
 
 def _filled(unit: str) -> str:
-    return '{"keys":[' + unit * ((remote.MAX_DOCUMENT_BYTES - 16) // len(unit)) + "0]}"
+    count: int = (remote.MAX_DOCUMENT_BYTES - 16) // len(unit)
+    return '{"keys":[' + unit * count + "0]}"
 
 
 def _many() -> list[dict[str, Any]]:
@@ -31,7 +32,8 @@ def _many() -> list[dict[str, Any]]:
 
 
 def _fitting(entry: dict[str, Any]) -> int:
-    return remote.MAX_DOCUMENT_BYTES // (len(json.dumps(entry)) + 8)
+    count: int = remote.MAX_DOCUMENT_BYTES // (len(json.dumps(entry)) + 8)
+    return count
 
 
 def _other_algorithms() -> list[dict[str, Any]]:

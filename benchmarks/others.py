@@ -124,7 +124,7 @@ def fastmcp(settings: dict[str, str]) -> None:
     )
     server = FastMCP("fastmcp", auth=auth)
 
-    @server.tool
+    @server.tool  # type: ignore[untyped-decorator]
     async def whoami() -> Caller:
         """Tell who is logged in."""
         token = get_access_token()

@@ -21,7 +21,7 @@ import anyio
 import httpx2
 from mcp.client.auth import OAuthClientProvider
 from mcp.shared.auth import OAuthClientMetadata
-from replicas import ADDRESSES, Setup, running, through_the_tunnel
+from proxied import ADDRESSES, Setup, running, through_the_tunnel
 from traefik import wait_for
 
 baked = Path(sys.argv[1]).resolve()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from bake import ROOT
 from conftest import needed
-from replicas import free_port
+from proxied import free_port
 
 FOREIGN = ROOT / "tests" / "foreign"
 FASTMCP = ROOT / "build" / "foreign" / "bin" / "python"

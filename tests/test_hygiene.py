@@ -225,6 +225,15 @@ def test_every_import_is_a_declared_dependency(sources: str, project: str, own: 
     assert not missing
 
 
+def test_a_server_starts_no_process(everything: Path) -> None:
+    """And speaks HTTP alone: the SDK's stdio transports start processes or are started as one."""
+    files = sorted((everything / "src" / "stytch_mcp").rglob("*.py"))
+    assert files
+    starts = r"subprocess|multiprocessing|ProcessPool|stdio|(?:run|open)_process|\bos\.(?:exec|fork|popen|spawn|system)"
+    for file in files:
+        assert not re.findall(starts, file.read_text(encoding="utf-8")), file
+
+
 def test_the_arrows_point_one_way(everything: Path) -> None:
     runtime = {module for _, module in imported(everything / "src" / "stytch_mcp")}
     assert not runtime & {"notes_mcp", "local", "tests"}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
-from replicas import free_port
+from proxied import free_port
 from traefik import BIN, LINUX, status, wait_for
 
 pytestmark = LINUX

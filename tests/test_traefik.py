@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from bake import ROOT, TEMPLATE
 from conftest import Run
-from replicas import Setup, free_port, running
+from proxied import Setup, free_port, running
 from traefik import LINUX, SETTINGS, TUNNEL_ADDRESS, Traefik, compose, docker, status, traefik, wait_for
 
 pytestmark = LINUX

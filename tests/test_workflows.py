@@ -44,6 +44,38 @@ def test_a_workflow_is_pinned_and_may_do_little(file: Path) -> None:
             assert "${{" not in step.get("run", "")
 
 
+@pytest.mark.parametrize(
+    ("said", "code", "warns"),
+    [
+        ("FAILURE: Project's cruft is out of date! Run `cruft update` to clean this mess up.", 1, True),
+        ("SUCCESS: Good work! Project's cruft is up to date and as clean as possible :).", 0, False),
+        ("fatal: could not read Username for 'https://github.com'", 1, False),
+    ],
+)
+def test_only_a_template_that_is_newer_is_warned_about(said: str, code: int, warns: bool, tmp_path: Path) -> None:
+    """The step of a server's CI, with a cruft that says this; it never fails, and its log has what was said."""
+    workflow = yaml.safe_load((ROOT / TEMPLATE / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    (step,) = [step for step in workflow["jobs"]["template"]["steps"] if "cruft check" in step.get("run", "")]
+    (tmp_path / "said").write_text(said, encoding="utf-8")
+    fake = tmp_path / "pipx"
+    fake.write_text(f'#!/bin/sh\ncat "{tmp_path}/said"\nexit {code}\n', encoding="utf-8")
+    fake.chmod(0o755)
+    # As GitHub runs a step that names no shell.
+    command = ["bash", "-e", "-c", step["run"]]
+    path = f"{tmp_path}:/usr/bin:/bin"
+    ran = subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert said in ran.stdout
+    assert ("::warning" in ran.stdout) is warns
+
+
+def test_ci_leaves_out_one_comparison_by_name_and_nothing_else() -> None:
+    """PARTIAL=1 there would let a run without npm, a browser or the history of git be good."""
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert re.findall(r"export (\w+)=1", text) == ["WITHOUT_CODA"]
+    assert "PARTIAL" not in text
+
+
 def published() -> dict[str, Any]:
     """The jobs of the workflow that publishes the site."""
     texts = [(ROOT / file).read_text(encoding="utf-8") for file in WORKFLOWS]

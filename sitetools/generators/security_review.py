@@ -12,6 +12,7 @@ PLACES = {
     "runtime": "tests/runtime",
     "kit": "tests/kit",
     "check": "tests/check",
+    "faults": "tests/faults",
     "root": "tests",
     "coda": "examples/coda-mcp/tests/own",
 }

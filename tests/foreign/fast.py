@@ -2,9 +2,9 @@
 
 import os
 
-from fastmcp import FastMCP  # type: ignore[import-not-found]
-from fastmcp.server.auth import RemoteAuthProvider  # type: ignore[import-not-found]
-from fastmcp.server.auth.providers.jwt import JWTVerifier  # type: ignore[import-not-found]
+from fastmcp import FastMCP
+from fastmcp.server.auth import RemoteAuthProvider
+from fastmcp.server.auth.providers.jwt import JWTVerifier
 
 PORT = int(os.environ["PORT"])
 ISSUER = os.environ["ISSUER"]

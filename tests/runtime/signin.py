@@ -205,6 +205,8 @@ class Person:
         form = {"csrf": self.csrf, "question": self.question, **fields}
         self.page = await self.http.post(path or self.path, data=form, headers={"origin": "null"})
         if self.page.is_redirect:
+            # Another status may make a browser post the form again, to wherever it is led.
+            assert self.page.status_code == 303
             await self.get(self.page.headers["location"])
         return self.page
 

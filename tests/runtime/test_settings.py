@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from stytch_mcp.protect.origins import PublicUrl, is_loopback, origin
 from stytch_mcp.protect.policy import AccessRules
@@ -220,6 +221,53 @@ def test_no_secret_is_ever_in_the_report(monkeypatch: pytest.MonkeyPatch, entry:
     assert secret not in everything
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "STYTCH_DOMAIN", "OIDC_ISSUER", "ALLOWED_ORIGINS", "API_URL"])
+@pytest.mark.parametrize("password", ["word", "wo/rd", "1/word", "wo rd", "wo@rd", "wo#rd", "WORD"])
+@pytest.mark.parametrize("end", ["", "/", "/path", "?query"])
+def test_no_password_of_a_url_is_in_the_report(
+    monkeypatch: pytest.MonkeyPatch, name: str, password: str, end: str
+) -> None:
+    given_as(monkeypatch, **{**GOOD, name: f"https://somebody:{password}@notes.example.com{end}", "PORT": "http"})
+    with pytest.raises(SettingsError) as caught:
+        load(OwnSettings)
+    report = caught.value.report("notes-mcp").lower()
+    assert not [part for part in ("word", "wo/", "rd@", "somebody") if part in report]
+
+
+class Whole(OwnSettings):
+    """With a rule about all settings together, as pydantic has them."""
+
+    @model_validator(mode="after")
+    def apart(self) -> Whole:
+        if self.api_url == self.public_url:
+            raise ValueError("API_URL and PUBLIC_URL are the same.")
+        return self
+
+
+@pytest.mark.parametrize(("port", "names"), [("8000", {"Settings"}), ("http", {"PORT", "Settings"})])
+def test_a_validator_of_the_whole_model_joins_the_report(
+    monkeypatch: pytest.MonkeyPatch, port: str, names: set[str]
+) -> None:
+    given_as(monkeypatch, **GOOD, API_URL=GOOD["PUBLIC_URL"], API_TOKEN="t", PORT=port)
+    found = problems(Whole)
+    assert set(found) == names
+    assert found["Settings"] == "API_URL and PUBLIC_URL are the same."
+
+
+def test_a_file_that_cannot_be_read_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given_as(monkeypatch, **GOOD)
+
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # As for anybody but root.
+
+    env_file = tmp_path / ".env"
+    env_file.write_text("PORT=1\n")
+    monkeypatch.setattr("builtins.open", closed)
+    with pytest.raises(SettingsError) as caught:
+        load(Settings, env_file)
+    assert caught.value.problems == [Problem(str(env_file), "cannot be read: Permission denied.")]
 
 
 def test_no_secret_is_in_the_settings_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -562,7 +610,9 @@ def test_the_sign_in_page_needs_its_secrets_in_production(monkeypatch: pytest.Mo
         ("SIGNIN_METHODS", "email-code,email-code", "names a way twice"),
         ("SIGNIN_METHODS", "sms", "is not accepted"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy', which is no address and no network"),
-        ("TRUSTED_PROXIES", "10.0.0.1/8", "which is no address and no network"),
+        ("TRUSTED_PROXIES", "172.16.0.1/12", "'172.16.0.1/12', which has host bits: is 172.16.0.0/12 meant?"),
+        ("TRUSTED_PROXIES", "::1/64", "which has host bits: is ::/64 meant?"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33", "which is no address and no network"),
         ("STYTCH_PUBLIC_TOKEN", "secret-live-1", "is not a public token"),
         ("STYTCH_REVOCATION_SECONDS", "0", "greater than or equal to 1"),
     ],

@@ -52,6 +52,34 @@ async def test_from_the_first_screen_to_a_token(here: World) -> None:
     assert answer["refresh_token"]
 
 
+async def test_every_redirect_after_a_form_is_303(here: World) -> None:
+    """A browser that follows 307 or 308 posts the form again (RFC 9700, section 4.12)."""
+    ada = here.person()
+    followed: list[str] = []
+
+    async def send(path: str, **fields: str) -> None:
+        form = {"csrf": ada.csrf, "question": ada.question, **fields}
+        answer = await ada.http.post(path, data=form, headers={"origin": "null"})
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/oauth/")
+        followed.append(path.removeprefix("/oauth/").partition("/")[0])
+        await ada.get(answer.headers["location"])
+
+    await ada.connect()
+    await send(ada.path, email=ADA, kind="email-code")
+    here.now.forward(30)
+    await send(ada.path, action="resend")
+    await send(ada.path, action="verify", code=CODE)
+    await send(ada.path.replace("consent", "switch"))
+    await ada.log_in()
+    # Where the answer goes to the application it is a page with a link, and no redirect at all.
+    await ada.submit(decision="allow")
+    assert ada.page.status_code == 200
+    await ada.get("/oauth/connections")
+    await send("/oauth/connections", app=here.client_id)
+    assert followed == ["login", "sent", "sent", "switch", "connections"]
+
+
 async def test_everything_is_carried_faithfully(here: World) -> None:
     here.project.settings.aud_resources = "append"
     ada = here.person()

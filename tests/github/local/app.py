@@ -21,6 +21,8 @@ ISSUE = {
     "repository_url": "https://api.github.com/repos/octocat/hello",
 }
 PATH = "/repos/octocat/hello/issues/7"
+# Comments that are taken, while the answer does not say so.
+GATEWAY, HALF, GARBLED = "Answer 502.", "Answer by half.", "Answer half JSON."
 
 
 class Authenticated:
@@ -32,6 +34,14 @@ class Authenticated:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         known = scope["type"] != "http" or Request(scope).headers.get("authorization") == "Bearer local-upstream-token"
         await (self.app if known else JSONResponse({"message": "Bad credentials"}, 401))(scope, receive, send)
+
+
+class Half(Response):
+    """Announces its whole body and ends before that."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": bytes(self.body)[:-9], "more_body": True})
 
 
 def create_app() -> Starlette:
@@ -60,7 +70,15 @@ def create_app() -> Starlette:
         return JSONResponse(comments)
 
     async def add(request: Request) -> Response:
-        return JSONResponse(put("octocat", (await request.json())["body"]), 201)
+        said = put("octocat", (await request.json())["body"])
+        answer = JSONResponse(said, 201)
+        if said["body"] == GATEWAY:
+            return Response("Bad gateway", 502)
+        if said["body"] == HALF:
+            return Half(answer.body, 201)
+        if said["body"] == GARBLED:
+            return Response(bytes(answer.body)[:-9], 201)
+        return answer
 
     return Starlette(
         routes=[

@@ -62,11 +62,13 @@ def load(kind: type[ReportedT], env_file: Path | None = None) -> ReportedT:
         settings = kind(_env_file=env_file)  # type: ignore[call-arg]
     except UnicodeDecodeError:
         raise SettingsError([Problem(str(env_file), "is not UTF-8 text.")]) from None
+    except OSError as error:
+        raise SettingsError([Problem(str(env_file), f"cannot be read: {error.strerror}.")]) from None
     except ValidationError as error:
         # What is left of the settings may be wrong together as well, and the person should read it all at once.
-        rest = _without(kind, {str(entry["loc"][0]) for entry in error.errors()}, env_file)
+        bad = {str(entry["loc"][0]) for entry in error.errors() if entry["loc"]}
         first: dict[str, Problem] = {}
-        for problem in (*(_problem(kind, entry) for entry in error.errors()), *rest.problems()):
+        for problem in (*(_problem(kind, entry) for entry in error.errors()), *_others(kind, bad, env_file)):
             first.setdefault(problem.name, problem)
         raise SettingsError(_sorted(kind, list(first.values()))) from None
     problems = list(settings.problems())
@@ -78,6 +80,13 @@ def load(kind: type[ReportedT], env_file: Path | None = None) -> ReportedT:
 def missing(kind: type[Reported], name: str) -> Problem:
     """The problem of a setting that is needed and not there."""
     return Problem(name.upper(), f"is not set. {kind.model_fields[name].description}")
+
+
+def _others(kind: type[Reported], bad: set[str], env_file: Path | None) -> list[Problem]:
+    try:
+        return list(_without(kind, bad, env_file).problems())
+    except ValidationError as error:  # A validator of the whole model refuses what is left.
+        return [_problem(kind, entry) for entry in error.errors()]
 
 
 def _without(kind: type[ReportedT], bad: set[str], env_file: Path | None) -> ReportedT:
@@ -95,20 +104,25 @@ def _without(kind: type[ReportedT], bad: set[str], env_file: Path | None) -> Rep
 
 
 def _problem(kind: type[Reported], entry: Mapping[str, Any]) -> Problem:
+    if not entry["loc"]:  # A validator of the whole model: what it was given may hold a secret.
+        return Problem("Settings", _sentence(entry))
     name = str(entry["loc"][0])
     field = kind.model_fields[name]
     if entry["type"] == "missing":
         return missing(kind, name)
-    message = f"{entry['msg'][:1].lower()}{entry['msg'][1:]}"
-    sentence = str(entry["ctx"]["error"]) if entry["type"] == "value_error" else f"is not accepted: {message}."
     given = "" if _is_secret(field) else f'"{_given(entry["input"])}" '
-    return Problem(name.upper(), given + sentence)
+    return Problem(name.upper(), given + _sentence(entry))
+
+
+def _sentence(entry: Mapping[str, Any]) -> str:
+    message = f"{entry['msg'][:1].lower()}{entry['msg'][1:]}"
+    return str(entry["ctx"]["error"]) if entry["type"] == "value_error" else f"is not accepted: {message}."
 
 
 def _given(value: object) -> str:
     text = ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
     text = text.encode(errors="replace").decode()
-    return textwrap.shorten(re.sub(r"//[^/@]*@", "//...@", text), 80, placeholder="...")
+    return textwrap.shorten(re.sub(r"(?s)//.*@", "//...@", text), 80, placeholder="...")
 
 
 def _is_secret(field: FieldInfo) -> bool:

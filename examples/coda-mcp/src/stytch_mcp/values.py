@@ -112,9 +112,12 @@ def _signin_secret(value: SecretStr) -> SecretStr:
 
 def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
-        return ipaddress.ip_network(value)
+        network = ipaddress.ip_network(value, strict=False)
     except ValueError:
         raise ValueError(f"has {value!r}, which is no address and no network, for example 172.16.0.0/12") from None
+    if str(network.network_address) != str(ipaddress.ip_address(value.partition("/")[0])):
+        raise ValueError(f"has {value!r}, which has host bits: is {network} meant?")
+    return network
 
 
 Audience = Annotated[str, AfterValidator(_audience)]

@@ -69,6 +69,18 @@ async def test_every_older_revision_is_served(dev: dict[str, Any], version: str)
     assert answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("version", sorted(HANDSHAKE_PROTOCOL_VERSIONS))
+async def test_there_are_no_sessions(dev: dict[str, Any], version: str) -> None:
+    """No answer gives a session ID, and a request goes without `initialize`: its token alone says who calls."""
+    token = await mint(dev)
+    client_info = {"name": "test", "version": "1"}
+    params = {"protocolVersion": version, "capabilities": {}, "clientInfo": client_info}
+    begun = await post(dev["mcp_url"], token, method="initialize", params=params)
+    called = await post(dev["mcp_url"], await mint(dev), version=version, method="tools/list")
+    assert [begun.status_code, called.status_code] == [200, 200]
+    assert "mcp-session-id" not in {*begun.headers, *called.headers}
+
+
 @pytest.mark.parametrize("kind", ["session", "m2m", "id"])
 async def test_other_tokens_of_the_same_issuer_are_refused(dev: dict[str, Any], kind: str) -> None:
     answer = await post(dev["mcp_url"], await mint(dev, kind=kind))

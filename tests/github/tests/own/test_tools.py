@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from local.app import GARBLED, GATEWAY, HALF
 from tests.sdk_client import Memory, connect, http_client, logged_in
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
@@ -38,6 +39,25 @@ async def test_a_comment_asks_for_more_scope_and_is_then_there(dev: dict[str, An
     assert before.structured_content is not None
     assert after.structured_content is not None
     assert after.structured_content["comments"] == [*before.structured_content["comments"], said.structured_content]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(GATEWAY, "is unknown"), (HALF, "is unknown"), (GARBLED, "does not understand")]
+)
+async def test_a_comment_of_unknown_fate_is_not_repeated(dev: dict[str, Any], text: str, words: str) -> None:
+    async with logged_in(dev["mcp_url"]) as client:
+        before = await client.call_tool("get_issue", {"issue": NAME})
+        said = await client.call_tool("comment_on_issue", {"issue": NAME, "text": text})
+        after = await client.call_tool("get_issue", {"issue": NAME})
+    assert said.is_error
+    assert words in str(said.content)
+    assert "Try again" not in str(said.content)
+    assert before.structured_content is not None
+    assert after.structured_content is not None
+    assert [each["text"] for each in after.structured_content["comments"]] == [
+        *(each["text"] for each in before.structured_content["comments"]),
+        text,
+    ]
 
 
 async def test_without_the_scope_it_is_refused(dev: dict[str, Any]) -> None:

@@ -41,20 +41,15 @@ def origin(text: str) -> str:
 
     Returns the text unchanged. Raises ValueError with words that name the way out.
     """
-    if any(character <= " " for character in text):
-        raise ValueError("has spaces or control characters")
-    if "://" not in text:
-        raise ValueError(f"is not an origin. Give the scheme: https://{text}")
-    if text.endswith("/"):
-        raise ValueError(f'ends with "/", and clients compare it byte by byte: {text.rstrip("/")}')
+    _check_text(text)
     try:
         parts = urlsplit(text)
         port = parts.port
         host = parts.hostname or ""
     except ValueError:
         raise ValueError("is not a URL") from None
-    if parts.path or parts.query or parts.fragment or parts.username is not None or "?" in text or "#" in text:
-        raise ValueError(f"has more than scheme, host and port: {parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    if parts.path or parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ValueError(f"has more than scheme, host and port: {parts.scheme}://{parts.netloc}")
     if not (_HOST_NAME.fullmatch(host) or is_address(host)) or parts.netloc.endswith(":"):
         raise ValueError("has no valid host name")
     if text != text.lower():
@@ -66,6 +61,20 @@ def origin(text: str) -> str:
     if port == DEFAULT_PORTS[parts.scheme]:
         raise ValueError(f"spells out the default port: {text.rpartition(':')[0]}")
     return text
+
+
+def _check_text(text: str) -> None:
+    """What can be said before it is taken apart as a URL."""
+    if any(character <= " " for character in text):
+        raise ValueError("has spaces or control characters")
+    if "://" not in text:
+        raise ValueError(f"is not an origin. Give the scheme: https://{text}")
+    if "@" in text:
+        # A password may hold anything: nothing before the last @ is said again.
+        host = text.rpartition("@")[2].partition("/")[0]
+        raise ValueError(f"has more than scheme, host and port: {text.partition(':')[0]}://{host}")
+    if text.endswith("/"):
+        raise ValueError(f'ends with "/", and clients compare it byte by byte: {text.rstrip("/")}')
 
 
 def is_loopback(host: str) -> bool:

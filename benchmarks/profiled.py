@@ -1,4 +1,6 @@
-"""Runs a server under the profiler between two signals: python benchmarks/profiled.py FILE (-m MODULE | SCRIPT) [...]
+"""Runs a server under the profiler between two signals.
+
+    python benchmarks/profiled.py FILE (-m MODULE | SCRIPT) [...]
 
 The first SIGUSR1 begins, the second ends and writes FILE. What happens before and after, start and stop, is left out.
 """

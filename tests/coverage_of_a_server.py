@@ -31,6 +31,7 @@ data_file = {folder}/build/coverage
 [report]
 exclude_also =
     if TYPE_CHECKING:
+    if __name__ == .__main__.:
 """
 # Per cent of lines and branches of each module: by the start of its path, the first that fits; all of them is a goal
 # only for what decides who may come in.

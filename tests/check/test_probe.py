@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from stytch_mcp_kit.check.command import check
-from stytch_mcp_kit.check.probe import QUESTIONS, CannotProbe, Project, probe
+from stytch_mcp_kit.check.probe import QUESTIONS, CannotProbe, Project, claims_of, probe
 from stytch_mcp_kit.local.config import M2M_CLIENT_ID, M2M_CLIENT_SECRET, PROJECT_ID, SECRET
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
@@ -99,6 +99,19 @@ async def test_nothing_is_left_behind(dev: dict[str, Any]) -> None:
     with pytest.raises(CannotProbe, match="switch on DCR"):
         await answers(dev, dcr_enabled=False)
     assert await state() == before, "also when it ends early"
+
+    async def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await probe(dev["mcp_url"], PROJECT, sleep=interrupted)
+    assert await state() == before, "also when somebody gives up"
+
+
+async def test_what_the_project_refuses_is_an_answer_too(dev: dict[str, Any]) -> None:
+    found = await answers(dev, Project(PROJECT_ID, SECRET, (M2M_CLIENT_ID, "secret-of-another")))
+    assert "No token: 40" in found["g"]
+    assert claims_of("no-token-at-all") == {}
 
 
 async def test_wrong_credentials_are_named(dev: dict[str, Any]) -> None:

@@ -102,4 +102,4 @@ async def test_an_api_whose_name_does_not_resolve_is_told(
             with pytest.raises(ToolError, match=words) as caught:
                 await client.get("1")
     resolver.answer.set()
-    figure(f"upstream's name, {'no answer' if hangs else 'not found'}", caught.value)
+    figure(f"upstream's name, {'no answer' if hangs else 'not found'}", str(caught.value))

@@ -6,12 +6,14 @@ import gc
 import json
 import signal
 import socket
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 import uvicorn
+from starlette.applications import Starlette
 
 from stytch_mcp import serving
 from stytch_mcp.app import create_app
@@ -20,7 +22,7 @@ from stytch_mcp.settings import Settings
 from tests import probe
 from tests.asgi import request
 from tests.fake_issuer import DOMAIN, PROJECT_ID, FakeIssuer
-from tests.servers import STATIC_TOKEN, probe_server
+from tests.servers import STATIC_TOKEN, free_port, probe_server
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +64,20 @@ async def test_a_stream_of_events_ends_with_its_token(issuer: FakeIssuer) -> Non
         answer = await request(app, "POST", "/mcp", headers=list(headers.items()), chunks=[json.dumps(body).encode()])
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert b"subscriptions/acknowledged" in answer.body
+
+
+def test_a_server_whose_parts_do_not_start_ends_with_3() -> None:
+    def broken(_: Starlette) -> AbstractAsyncContextManager[None]:
+        raise RuntimeError("the upstream cannot be opened")
+
+    values: dict[str, Any] = {"public_url": "http://127.0.0.1:8000", "allowed_users": "*", "port": free_port()}
+    settings = Settings(**values, stytch_domain=DOMAIN, stytch_project_id=PROJECT_ID)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            serving.run(Starlette(lifespan=broken), settings)
+    finally:
+        gc.unfreeze()
+    assert ended.value.code == 3
 
 
 @pytest.mark.e2e

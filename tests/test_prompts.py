@@ -55,6 +55,7 @@ def test_a_session_with_an_answer_and_nine_times_enter(run: Run, python: str, te
         "  make dev                         # server + local Stytch on this machine, no account needed",
         "  make test                        # its tests",
         'The tools are yours: src/weather_mcp/tools/. Going live: README, "Go live".',
+        'To follow updates, once: cruft link, see README, "Updates".',
     ]
     assert (tmp_path / "weather-mcp" / "src" / "weather_mcp" / "constants.py").is_file()
 

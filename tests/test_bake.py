@@ -14,7 +14,7 @@ from bake import bake_defaults, file_count
 from conftest import Bake, Run
 
 MOST_FILES = 145
-MOST_RUNTIME_LINES = 4800
+MOST_RUNTIME_LINES = 4850
 CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".venv", "build", "dist"}
 
 CHOICES: dict[str, list[Any]] = {

@@ -10,9 +10,13 @@ import pytest
 
 from stytch_mcp_kit.check import clients
 from stytch_mcp_kit.check.areas import CHECKS
+from stytch_mcp_kit.check.local_issuer import LocalIssuer
+from stytch_mcp_kit.check.registry import NotReached
 from stytch_mcp_kit.check.runner import Options, Report, Status, run
+from stytch_mcp_kit.check.walk import Walk
+from stytch_mcp_kit.check.web import Web
 from tests.check.faults import FAULTS
-from tests.check.stand_in import Fault, StandIn
+from tests.check.stand_in import Answered, Asked, Fault, StandIn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.e2e]
 
@@ -49,6 +53,26 @@ async def checked(dev: dict[str, Any], good_token: str, fault: Fault) -> Report:
 
 def failing(report: Report) -> dict[str, str]:
     return {result.check.id: result.detail for result in report.of(Status.FAILS)}
+
+
+async def test_without_output_schemas_there_are_none_to_judge(dev: dict[str, Any], good_token: str) -> None:
+    def bend(asked: Asked, answered: Answered) -> None:
+        if asked.rpc == "tools/list" and "tools" in answered.result:
+            found = answered.json
+            for tool in found["result"]["tools"]:
+                tool.pop("outputSchema", None)
+            answered.say(found)
+
+    report = await checked(dev, good_token, Fault(after=bend))
+    assert "TL-06" in {result.check.id for result in report.of(Status.NOT_APPLICABLE)}
+
+
+async def test_what_the_local_issuer_does_not_make_is_said(dev: dict[str, Any]) -> None:
+    async with Web() as web:
+        await web.settle(dev["mcp_url"])
+        issuer = LocalIssuer(Walk(dev["mcp_url"], web), dev["issuer"])
+        with pytest.raises(NotReached, match=r"the local issuer makes no such token \(400"):
+            await issuer.mint(kind="nonsense")
 
 
 @pytest.mark.parametrize("public", [False, True])

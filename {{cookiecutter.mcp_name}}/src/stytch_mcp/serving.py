@@ -87,5 +87,3 @@ def run(app: Starlette, settings: Settings) -> None:
                 log.error("metrics", detail=f"METRICS_PORT {settings.metrics_port} cannot be had: {error.strerror}")
                 raise SystemExit(3) from None
         server.run()
-    if not server.started:
-        raise SystemExit(3)

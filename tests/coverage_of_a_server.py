@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bake import ROOT, bake_defaults
-from test_parts import PARTS
+from parts import PARTS
 
 # `patch` measures child processes (workers of pytest end with _exit), `sigterm` those that are stopped.
 CONFIG = """\
@@ -38,6 +38,14 @@ exclude_also =
 GOALS = {"src/stytch_mcp/protect/": 100.0, "src/stytch_mcp/signin/": 100.0, "": 95.0}
 
 
+def configured(server: Path) -> Path:
+    """The configuration of coverage for a server, written into its `build/`, where the data will be as well."""
+    config = server / "build" / "coveragerc"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text(CONFIG.format(folder=server), encoding="utf-8")
+    return config
+
+
 def measure(folder: Path, *arguments: str) -> tuple[bool, dict[str, Any]]:
     """Whether the tests pass in a new bake in `folder`, and coverage's report of its modules, by path below the server.
 
@@ -47,10 +55,8 @@ def measure(folder: Path, *arguments: str) -> tuple[bool, dict[str, Any]]:
     server = bake_defaults(folder, workos_migration="yes")
     for part in PARTS:
         shutil.copytree(ROOT / "tests" / part, server / "tests" / part)
-    made = server / "build"
-    made.mkdir()
-    (made / "coveragerc").write_text(CONFIG.format(folder=server), encoding="utf-8")
-    settings = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COVERAGE_RCFILE": str(made / "coveragerc")}
+    settings = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COVERAGE_RCFILE": str(configured(server))}
+    report = server / "build" / "report.json"
 
     def coverage(*command: str, check: bool = True) -> bool:
         run = [sys.executable, "-m", "coverage", *command]
@@ -58,8 +64,8 @@ def measure(folder: Path, *arguments: str) -> tuple[bool, dict[str, Any]]:
 
     passed = coverage("run", "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *arguments, check=False)
     coverage("combine", "--quiet")
-    coverage("json", "--quiet", "-o", str(made / "report.json"))
-    files: dict[str, Any] = json.loads((made / "report.json").read_text(encoding="utf-8"))["files"]
+    coverage("json", "--quiet", "-o", str(report))
+    files: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))["files"]
     return passed, files
 
 

@@ -61,6 +61,19 @@ def dev(folder: Path, **settings: str) -> Iterator[dict[str, Any]]:
                 child.wait(HANGING_SECONDS)
 
 
+def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python, with what a server imports."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=HANGING_SECONDS,
+        check=False,
+    )
+
+
 def minted(found: dict[str, Any]) -> str:
     """An access token of the local Stytch."""
     request = urllib.request.Request(  # noqa: S310
@@ -80,15 +93,7 @@ def folder(request: pytest.FixtureRequest, default: Path) -> Path:
 def test_a_generated_server_passes_everything(folder: Path, mode: str) -> None:
     with dev(folder, SCOPE_MODE=mode) as found:
         for options in ([], ["--register"], ["--token", minted(found)], ["--login"], ["--full"]):
-            done = subprocess.run(
-                [sys.executable, "-m", package(folder), "check", found["mcp_url"], "--format", "json", *options],
-                cwd=folder,
-                env=environment(folder),
-                capture_output=True,
-                text=True,
-                timeout=HANGING_SECONDS,
-                check=False,
-            )
+            done = ran(folder, "-m", package(folder), "check", found["mcp_url"], "--format", "json", *options)
             assert done.returncode == 0, done.stdout + done.stderr
             checks = {check["id"]: check["status"] for check in json.loads(done.stdout)["checks"]}
             assert not [name for name, status in checks.items() if status in ("fails", "not reached")]
@@ -144,15 +149,8 @@ WATCH = """if True:
 def test_the_checks_of_a_reason_code_meet_it(default: Path) -> None:
     """What reference/reason-codes.md says."""
     with dev(default) as found:
-        done = subprocess.run(
-            [sys.executable, "-c", WATCH, found["mcp_url"]],
-            cwd=default,
-            env=environment(default),
-            capture_output=True,
-            text=True,
-            timeout=HANGING_SECONDS,
-            check=True,
-        )
+        done = ran(default, "-c", WATCH, found["mcp_url"])
+    assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["exit_code"] == 0
     assert sorted([*SENT_BY, *SENT_BY_NONE]) == sorted(said["all"])

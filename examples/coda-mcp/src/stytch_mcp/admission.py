@@ -113,28 +113,27 @@ def _workos_subjects(settings: Settings, http: httpx.AsyncClient, clock: Clock) 
 def _stytch_subjects(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Subjects | None:
     if "stytch" not in settings.accepted_issuers or settings.stytch_secret is None:
         return None
+    return Subjects(http, **_stytch_project(settings), clock=clock)
+
+
+def _stytch_project(settings: Settings) -> dict[str, str]:
+    """How Stytch's API is asked; the settings have seen to it that all of it is there."""
     assert settings.stytch_domain is not None
     assert settings.stytch_project_id is not None
-    return Subjects(
-        http,
-        domain=settings.stytch_domain,
-        project_id=settings.stytch_project_id,
-        secret=settings.stytch_secret.get_secret_value(),
-        clock=clock,
-    )
+    assert settings.stytch_secret is not None
+    return {
+        "domain": settings.stytch_domain,
+        "project_id": settings.stytch_project_id,
+        "secret": settings.stytch_secret.get_secret_value(),
+    }
 
 
 def _revocation(settings: Settings, http: httpx.AsyncClient, now: Clock, clock: Clock) -> Revocation | None:
     if settings.stytch_revocation_seconds is None or "stytch" not in settings.accepted_issuers:
         return None
-    assert settings.stytch_domain is not None
-    assert settings.stytch_project_id is not None
-    assert settings.stytch_secret is not None
     return Revocation(
         http,
-        domain=settings.stytch_domain,
-        project_id=settings.stytch_project_id,
-        secret=settings.stytch_secret.get_secret_value(),
+        **_stytch_project(settings),
         seconds=settings.stytch_revocation_seconds,
         now=now,
         clock=clock,
